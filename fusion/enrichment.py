@@ -27,6 +27,7 @@ from mirnagraph.evaluation.enrichment import (
 )
 from mirnagraph.evaluation.scores import deciles, popularity
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import check_same_shape, finite_vector
 from mirnagraph.seeds import generator
 from seqtower.saved import SavedTower
 
@@ -174,7 +175,7 @@ def enrich(
 
     Raises:
         InputError: no name of the list, or of the background, is an RNA of the model; the list is
-            the background.
+            the background; `studied` is not one finite number per RNA.
         CheckpointError: the model has no reference RNAs, or no popularity.
         ConfigError: a sequence tower.
 
@@ -192,9 +193,7 @@ def enrich(
     if background is not None:
         rows = find_names(model, background).rows
     is_member = _membership(members, rows)
-    if studied is None:
-        studied = popularity_of(reference)
-    decile = deciles(studied)[rows]
+    decile = _deciles(studied, reference)[rows]
     predictions = api.predict(model)
     n_labels = reference.labels.shape[1]
     measures = {
@@ -216,6 +215,15 @@ def enrich(
         int(is_unlabelled.sum()),
         compartments,
     )
+
+
+def _deciles(studied: np.ndarray | None, reference: ReferenceRNAs) -> np.ndarray:
+    """Decile of how well studied each RNA of the networks is, given or of the model."""
+    if studied is None:
+        return deciles(popularity_of(reference))
+    numbers = finite_vector(studied, "studied")
+    check_same_shape(numbers, "studied", np.empty(len(reference.index)), "the RNAs of the networks")
+    return deciles(numbers)
 
 
 def _membership(members: NameList, rows: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from mirnagraph.names.mirbase import MirbaseNames
 from mirnagraph.names.store import save_names
 from mirnagraph.nodes import NodeIndex
 from mirnagraph.reading.arguments import check_fields, checked
+from mirnagraph.reading.arrays import number_array
 from mirnagraph.reading.schema import LARGEST_COUNT
 from mirnagraph.writing.contents import DATASET
 
@@ -88,6 +89,7 @@ class Dataset:
     def __post_init__(self) -> None:
         where = f"dataset {self.name!r}"
         check_fields(self)
+        self._read_numbers_as_ids()
         object.__setattr__(self, "_index", NodeIndex.of(self.rnas.index, "miRNA"))
         if "sequence" not in self.rnas.columns:
             raise InputError(
@@ -109,7 +111,7 @@ class Dataset:
             self.index.require_same(
                 NodeIndex.of(self.labels.index, "miRNA"), f"{where}: label rows"
             )
-        if not np.isin(self.labels.to_numpy(), (0, 1)).all():
+        if not np.isin(number_array(self.labels, f"{where}: labels"), (0, 1)).all():
             raise InputError("labels must be 0 or 1", file=where)
         for kind in self.supporting:
             if kind not in self.associations:
@@ -142,6 +144,22 @@ class Dataset:
                     found=unknown[0],
                     expected="an id of the RNA table",
                 )
+
+    def _read_numbers_as_ids(self) -> None:
+        """Write ids that are whole numbers as texts, as `index` has them."""
+        associations = {}
+        for kind, table in self.associations.items():
+            texts = {name: _texts(table[name]) for name in PAIR if name in table.columns}
+            is_changed = any(column is not table[name] for name, column in texts.items())
+            associations[kind] = table.assign(**texts) if is_changed else table
+        partners = {kind: _with_text_index(table) for kind, table in self.partners.items()}
+        for name, value in {
+            "rnas": _with_text_index(self.rnas),
+            "labels": _with_text_index(self.labels),
+            "associations": associations,
+            "partners": partners,
+        }.items():
+            object.__setattr__(self, name, value)
 
     def _check_matures(self, where: str) -> None:
         """Refuse mature sequences that are no RNA."""
@@ -285,6 +303,18 @@ class Dataset:
                 column.
         """
         return cls(**read_folder(Path(folder)))
+
+
+def _texts(ids: Any) -> Any:
+    """A column or an index of ids, whole numbers as texts; itself where there are none."""
+    if pd.api.types.infer_dtype(ids, skipna=True) not in ("integer", "mixed-integer"):
+        return ids
+    return ids.map(lambda name: str(name) if isinstance(name, int | np.integer) else name)
+
+
+def _with_text_index(table: pd.DataFrame) -> pd.DataFrame:
+    index = _texts(table.index)
+    return table if index is table.index else table.set_axis(index, axis=0)
 
 
 def _count_problems(table: pd.DataFrame, kind: str, column: str, where: str) -> list[InputError]:

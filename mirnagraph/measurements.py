@@ -151,7 +151,10 @@ def _checked_values(values: pd.DataFrame, about: Measurement, where: str) -> pd.
     repeated = values.index[values.index.duplicated()]
     if len(repeated):
         raise InputError("a duplicate RNA", file=where, found=repeated[0])
-    is_number = [pd.api.types.is_numeric_dtype(kind) for kind in values.dtypes]
+    types = pd.api.types
+    is_number = [
+        types.is_numeric_dtype(kind) and not types.is_complex_dtype(kind) for kind in values.dtypes
+    ]
     if not all(is_number):
         column = values.columns[is_number.index(False)]
         raise InputError("values are no numbers", file=where, column=str(column))

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -70,7 +71,7 @@ class NodeIndex:
         return iter(self.ids)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._position
+        return _text_id(name) in self._position
 
     def __add__(self, other: NodeIndex) -> NodeIndex:
         """Append another index; their ids must not overlap."""
@@ -83,8 +84,8 @@ class NodeIndex:
             InputError: an unknown id.
         """
         try:
-            return self._position[name]
-        except KeyError:
+            return self._position[_text_id(name)]
+        except (KeyError, TypeError):
             raise InputError(
                 "unknown id", found=name, expected=f"one of {len(self)} known ids"
             ) from None
@@ -94,7 +95,10 @@ class NodeIndex:
 
         Raises:
             InputError: an unknown id.
+            ArgumentError: one text in place of several.
         """
+        if isinstance(names, str):
+            raise ArgumentError(f"NodeIndex.positions: names is {names!r}, expected several names")
         return np.array([self.position(name) for name in names], dtype=np.int64)
 
     def require_same(self, other: NodeIndex, what: str = "rows") -> None:
@@ -114,6 +118,38 @@ class NodeIndex:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _text_id(name: Any) -> Any:
+    """An id as `NodeIndex.of` has it: a whole number as its digits."""
+    if isinstance(name, int | np.integer) and not isinstance(name, bool):
+        return str(name)
+    return name
+
+
+def _weights(matrix: Any, name: str) -> sparse.csr_array:
+    """Weights of a network as `Network.matrix` has them; itself where it is so already."""
+    if not sparse.issparse(matrix) or matrix.dtype.kind not in "biuf":
+        found = str(getattr(matrix, "dtype", type(matrix).__name__))
+        raise ArgumentError(
+            f"the matrix of network {name!r} is {type(matrix).__name__} of {found}, "
+            "expected a sparse matrix of numbers"
+        )
+    result = matrix
+    if not isinstance(matrix, sparse.csr_array) or matrix.dtype != np.float64:
+        result = sparse.csr_array(matrix, dtype=np.float64)
+    is_bad = ~(np.isfinite(result.data) & (result.data >= 0))
+    if is_bad.any():
+        raise InputError(
+            f"a wrong weight in network {name!r}",
+            found=float(result.data[is_bad][0]),
+            expected="finite numbers of 0 or more",
+        )
+    if not result.has_canonical_format or not result.data.all():
+        result = result.copy()
+        result.sum_duplicates()
+        result.eliminate_zeros()
+    return result
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """One network: RNA-RNA similarity, or associations of RNAs with partners of another kind.
@@ -124,6 +160,11 @@ class Network:
         partners: nodes of the other kind in column order; None for a similarity network.
         matrix: CSR, float64, no stored zeros. Similarity: shape (n_rnas, n_rnas), symmetric, empty
             diagonal, weights in (0, 1]. Association: shape (n_rnas, n_partners), weights above 0.
+
+    Raises:
+        InputError: a matrix of another shape, a weight that is negative or not finite, or a
+            similarity that is not symmetric or joins an RNA to itself.
+        ArgumentError: a matrix that is not sparse, or of no numbers.
     """
 
     name: str
@@ -133,12 +174,35 @@ class Network:
 
     def __post_init__(self) -> None:
         check_fields(self, "name", "rnas", "partners")
+        object.__setattr__(self, "matrix", _weights(self.matrix, self.name))
         shape = (len(self.rnas), len(self.targets))
         if self.matrix.shape != shape:
             raise InputError(
                 f"the matrix of network {self.name!r} does not fit its names",
                 found=self.matrix.shape,
                 expected=shape,
+            )
+        if self.is_similarity:
+            self._check_symmetric()
+
+    def _check_symmetric(self) -> None:
+        """Refuse edges of one direction, of which lists of edges would show half, and loops."""
+        loops = np.flatnonzero(self.matrix.diagonal())
+        if len(loops):
+            raise InputError(
+                f"network {self.name!r} joins an RNA to itself", found=self.rnas.ids[int(loops[0])]
+            )
+        # both sorted and without duplicates: equal arrays are equal matrices, at one copy of memory
+        back = sparse.csr_array(self.matrix.T)
+        parts = ("indptr", "indices", "data")
+        if not all(np.array_equal(getattr(self.matrix, x), getattr(back, x)) for x in parts):
+            rows, columns = (self.matrix != back).tocoo().coords
+            source = self.rnas.ids[int(rows[0])]
+            target = self.rnas.ids[int(columns[0])]
+            raise InputError(
+                f"network {self.name!r} is not symmetric",
+                found=f"another weight from {source} to {target} than back",
+                expected="equal weights in both directions",
             )
 
     @property

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirnagraph.errors import ArgumentError
+
 if TYPE_CHECKING:
     import torch
 
@@ -26,11 +28,16 @@ def child_seed(seed: int, *names: object) -> int:
     Returns:
         An integer in [0, 2**63).
 
+    Raises:
+        ArgumentError: a seed that is no whole number.
+
     >>> child_seed(0, "walks") == child_seed(0, "walks")
     True
     >>> child_seed(0, "fold", 1) == child_seed(0, "fold", 2)
     False
     """
+    if not isinstance(seed, int | np.integer):
+        raise ArgumentError(f"a seed is {seed!r} ({type(seed).__name__}), expected a whole number")
     text = "\x1f".join([str(int(seed)), *(str(name) for name in names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

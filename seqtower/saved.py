@@ -14,6 +14,7 @@ from mirnagraph.config import from_dict, to_dict
 from mirnagraph.errors import ConfigError
 from mirnagraph.evaluation.metrics import KINDS
 from mirnagraph.io import write_folder
+from mirnagraph.reading.nucleotides import rna_sequences
 from mirnagraph.runs.model_file import (
     HEADER,
     ModelFile,
@@ -117,9 +118,13 @@ class SavedTower:
         """Predict probabilities or fractions by tower and trees: float64, shape (n, n_labels).
 
         Args:
-            sequences: nucleotides A, C, G, U, N, 5' to 3'.
+            sequences: of ACGTUN in any case, 5' to 3'.
             types: type of each RNA, for a model conditioned on the type; see `type_numbers`.
+
+        Raises:
+            InputError: an invalid nucleotide.
         """
+        sequences = rna_sequences(sequences)
         numbers = self.type_numbers(types, len(sequences))
         if types is None and self.types:
             types = [self.rna_type] * len(sequences)

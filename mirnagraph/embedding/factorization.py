@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from mirnagraph.config import Checked, Count, require
+from mirnagraph.reading.arguments import checked, finite_matrix
 from mirnagraph.seeds import generator
 from mirnagraph.walks.graph import walk_graph
 
@@ -79,6 +80,7 @@ def log_proximity(power: np.ndarray, shift: float | None = None) -> np.ndarray:
     return np.maximum(ratio, 0, out=ratio)
 
 
+@checked
 def proximity_embedding(adjacency: Any, config: ProximityConfig | None = None) -> np.ndarray:
     """Embed every node by its paths of 1 to `hops` steps.
 
@@ -239,21 +241,28 @@ def _transposed_times(rows: Rows, matrix: np.ndarray) -> tuple[np.ndarray, float
     return product, total
 
 
+@checked
 def svd_scores(matrix: sparse.csr_array | np.ndarray, dim: int) -> np.ndarray:
     """Compute left singular vectors times singular values of a table.
 
     The largest entry of each component is made positive, since signs are arbitrary.
 
     Args:
-        matrix: shape (n_rows, n_columns).
-        dim: number of components.
+        matrix: finite, shape (n_rows, n_columns).
+        dim: number of components, 1 or more.
 
     Returns:
         Shape (n_rows, min(dim, smaller side - 1)); zeros for a table without a value, and a column
         of them for one too small for one component.
+
+    Raises:
+        InputError: no matrix of two dimensions, or a number that is not finite.
+        ConfigError: `dim` is below 1.
     """
     from sklearn.decomposition import TruncatedSVD  # slow to load, and not needed to predict
 
+    require(dim >= 1, "dim", dim, "1 or more")
+    matrix = finite_matrix(matrix, "matrix")
     dim = min(dim, min(matrix.shape) - 1)
     if dim < 1:
         return np.zeros((matrix.shape[0], 1))

@@ -42,6 +42,7 @@ from mirnagraph.embedding.graph_training import (
 )
 from mirnagraph.errors import InputError
 from mirnagraph.parallel import Progress
+from mirnagraph.reading.arguments import checked
 from mirnagraph.seeds import torch_scope
 from mirnagraph.walks.graph import WalkGraph, walk_graph
 
@@ -76,6 +77,7 @@ class HeteroEmbedding:
     module: HeteroGraphTransformer
 
 
+@checked
 def fit_graph_transformer(
     features: np.ndarray,
     adjacency: Any,

@@ -13,6 +13,7 @@ import numpy as np
 from mirnagraph.config import AtLeastTwo, Checked, Count, Positive, require
 from mirnagraph.errors import ConfigError
 from mirnagraph.parallel import job_folder
+from mirnagraph.reading.arguments import checked
 from mirnagraph.seeds import child_seed
 from mirnagraph.walks.graph import WalkGraph, walk_graph
 from mirnagraph.walks.rounds import map_rounds, walk_rounds
@@ -82,6 +83,7 @@ class Node2VecConfig(Checked):
         return cls(dim=dim, n_walks=200, walk_length=150, window=5, epochs=5, subsample=0.001)
 
 
+@checked
 def node2vec(adjacency: Any, config: Node2VecConfig, seed: int, *, workers: int = 1) -> np.ndarray:
     """Embed every node of a network.
 

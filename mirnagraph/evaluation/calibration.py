@@ -296,14 +296,16 @@ def best_thresholds(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     the middle one of equals is taken.
 
     Args:
-        true: 0/1, shape (n, n_labels); NaN where unknown, which does not count.
-        probabilities: in [0, 1], shape (n, n_labels).
+        true: 0/1, shape (n, n_labels), or (n,) of one compartment; NaN where unknown, which does
+            not count.
+        probabilities: in [0, 1], same shape.
 
     Returns:
         Shape (n_labels,); 0.5 where there is one class only.
     """
     true, _ = _pair(true, probabilities, 2, unknown=True)
-    probabilities = np.asarray(probabilities)  # in its precision, which the thresholds have
+    # in its precision, which the thresholds have
+    probabilities = np.asarray(probabilities).reshape(true.shape)
     thresholds = np.full(true.shape[1], 0.5)
     for column in range(true.shape[1]):
         is_known = ~np.isnan(true[:, column].astype(float))

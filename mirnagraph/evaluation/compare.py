@@ -13,9 +13,16 @@ from scipy.stats import norm, rankdata
 
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, counted
+from mirnagraph.evaluation.inputs import by_rna, check_same_rnas
 from mirnagraph.evaluation.metrics import AVERAGE, UndefinedMetricWarning
-from mirnagraph.reading.arguments import checked
-from mirnagraph.reading.arrays import check_same_shape, finite_vector, p_values, zero_one
+from mirnagraph.reading.arguments import checked, finite_matrix
+from mirnagraph.reading.arrays import (
+    check_same_shape,
+    finite_vector,
+    number_array,
+    p_values,
+    zero_one,
+)
 from mirnagraph.seeds import generator
 
 CHUNK = 250  # resamples scored at a time
@@ -35,6 +42,7 @@ class _Pair:
     predicted: np.ndarray
 
 
+@checked
 def compare(
     first: pd.DataFrame,
     second: pd.DataFrame,
@@ -46,14 +54,16 @@ def compare(
     """Compare two models' out-of-fold predictions of the same RNAs in the same folds.
 
     All values are pooled over the folds. The AUC of a compartment is tested by DeLong, everything
-    else by the paired bootstrap over RNAs: one set of resamples serves both models and all
-    compartments. ``average`` is the mean over the compartments with both classes.
+    else by the paired bootstrap over RNAs: one set of resamples, drawn over the rows of `first`,
+    serves both models and all compartments. ``average`` is the mean over the compartments with
+    both classes.
 
     Args:
         first: predictions as in a run's ``predictions.tsv``: columns ``rna_id``, ``fold``, one per
             compartment.
         second: the same of the other model; rows of both are joined by id.
-        labels: 0/1, index rna_id, one column per compartment; further RNAs are not used.
+        labels: 0/1, NaN where unknown, index rna_id, one column per compartment; further RNAs are
+            not used.
         n_resamples: 100 or more.
         seed: of the resamples.
 
@@ -64,11 +74,15 @@ def compare(
         resamples with a single class are left out. NaN where a compartment has one class.
 
     Raises:
-        InputError: the RNAs or folds of the two differ, an RNA has no label, a column is missing,
-            or a value is not a number.
+        InputError: the RNAs or folds of the two differ, an RNA has no label or two rows of labels,
+            a column is missing, a value is not a number, or a label is neither 0 nor 1.
         ConfigError: `n_resamples` is out of range.
     """
     pair = _paired(first, second, labels, n_resamples)
+    is_label = np.isin(pair.true, (0, 1)) | np.isnan(pair.true)
+    if not is_label.all():
+        found = float(pair.true[~is_label][0])
+        raise InputError("labels must be 0 or 1 (NaN where unknown)", found=found)
     has_both = (pair.true == 0).any(axis=0) & (pair.true == 1).any(axis=0)
     if not has_both.all():
         single = ", ".join(np.array(pair.names)[~has_both])
@@ -81,6 +95,7 @@ def compare(
     return _compared(pair, ("AUC", "AUPR"), weighted_scores, n_resamples, rng, has_both)
 
 
+@checked
 def compare_fractions(
     first: pd.DataFrame,
     second: pd.DataFrame,
@@ -189,6 +204,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return list(corrected.tolist())
 
 
+@checked
 def weighted_scores(
     true: np.ndarray, scores: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -201,8 +217,14 @@ def weighted_scores(
 
     Returns:
         (AUC, AUPR), each of shape (n_sets,); NaN where a set has one class only.
+
+    Raises:
+        InputError: see `_weighted`.
     """
+    true, scores, weights = _weighted(true, scores, weights)
     known = ~np.isnan(true)
+    if not known.any():
+        return np.full(len(weights), np.nan), np.full(len(weights), np.nan)
     true = true[known]
     scores = scores[known]
     weights = weights[:, known]
@@ -226,6 +248,7 @@ def weighted_scores(
     return np.where(is_defined, auc, np.nan), np.where(is_defined, aupr, np.nan)
 
 
+@checked
 def weighted_pearson(true: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Compute Pearson's correlation for many sets of weights at once.
 
@@ -236,10 +259,14 @@ def weighted_pearson(true: np.ndarray, predicted: np.ndarray, weights: np.ndarra
 
     Returns:
         Shape (n_sets,); NaN where either side does not vary.
+
+    Raises:
+        InputError: see `_weighted`.
     """
-    known = np.isfinite(true)
-    x = true[known]
-    y = predicted[known]
+    true, predicted, weights = _weighted(true, predicted, weights)
+    known = ~np.isnan(true)
+    x = _standard(true[known])
+    y = _standard(predicted[known])
     w = weights[:, known]
     total = w.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -253,6 +280,40 @@ def weighted_pearson(true: np.ndarray, predicted: np.ndarray, weights: np.ndarra
         return np.asarray(np.where(varies, joint / scale, np.nan))
 
 
+def _weighted(
+    true: np.ndarray, predicted: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Check values and weights of RNAs.
+
+    Raises:
+        InputError: shapes that do not fit, or a number that is infinite, missing or, of a weight,
+            negative.
+    """
+    labels = number_array(true, "true")
+    values = finite_vector(predicted, "predicted")
+    check_same_shape(labels, "true", values, "predicted")
+    numbers = np.asarray(finite_matrix(weights, "weights"))
+    if numbers.shape[1] != len(values) or (numbers < 0).any() or np.isinf(labels).any():
+        found = f"{numbers.shape}, the lowest {numbers.min(initial=0.0):g}"
+        raise InputError(
+            "weights do not fit the values",
+            found=found,
+            expected=f"(n_sets, {len(values)}) numbers of 0 or more, and no infinite value",
+        )
+    return labels, values, numbers
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    """Values around 0 in [-1, 1], so that rounding does not depend on their scale."""
+    centred = values - values.mean() if len(values) else values
+    largest = float(np.abs(centred).max(initial=0.0))
+    # what is left of equal values by rounding is no variation
+    if largest <= 1e-12 * float(np.abs(values).max(initial=0.0)):
+        return np.zeros(len(values))
+    return np.asarray(centred / largest)
+
+
+@checked
 def interval(draws: np.ndarray) -> tuple[float, float, float]:
     """95% percentile interval and two-sided p of a resampled difference.
 
@@ -261,8 +322,14 @@ def interval(draws: np.ndarray) -> tuple[float, float, float]:
 
     Returns:
         (low, high, p); all NaN without a defined draw.
+
+    Raises:
+        InputError: another shape, or an infinite number.
     """
-    known = draws[~np.isnan(draws)]
+    draws = number_array(draws, "draws")
+    known = finite_vector(draws[~np.isnan(draws)], "draws")
+    if draws.ndim != 1:
+        raise InputError("draws have another shape", found=draws.shape, expected="(n_resamples,)")
     if not len(known):
         return (NAN,) * 3
     low, high = np.quantile(known, [0.025, 0.975])
@@ -359,9 +426,20 @@ def _paired(
     """Join labels and both prediction tables by RNA; refuse what cannot be compared."""
     require(n_resamples >= 100, "n_resamples", n_resamples, "100 or more")
     names = [str(name) for name in labels.columns]
-    first = _by_rna(first, names, "first")
-    second = _by_rna(second, names, "second")
-    _check_same_rnas(first, second)
+    if AVERAGE in names or len(set(names)) < len(names) or not names:
+        raise InputError(
+            "compartment names do not fit",
+            found=", ".join(names),
+            expected=f"different names, none of them {AVERAGE!r}",
+        )
+    repeated = labels.index[labels.index.duplicated()]
+    if len(repeated):
+        raise InputError(
+            "labels hold an RNA twice", column="rna_id", found=str(repeated[0]), expected="once"
+        )
+    first = by_rna(first, names, "first")
+    second = by_rna(second, names, "second")
+    check_same_rnas(first, second)
     second = second.loc[first.index]
     differ = first.index[first["fold"] != second["fold"]]
     if len(differ):
@@ -380,46 +458,6 @@ def _paired(
             found=str(absent[0]),
             expected="an RNA of the label table",
         )
-    true = labels.loc[first.index].to_numpy(dtype=float)
-    predicted = [table[names].to_numpy(dtype=float) for table in (first, second)]
+    true = number_array(labels.loc[first.index], "labels")
+    predicted = [number_array(table[names], "predictions") for table in (first, second)]
     return _Pair(names, true, np.stack(predicted))
-
-
-def _by_rna(table: pd.DataFrame, names: list[str], which: str) -> pd.DataFrame:
-    """One prediction table, checked, with index ``rna_id``."""
-    missing = [name for name in ["rna_id", "fold", *names] if name not in table.columns]
-    if missing:
-        raise InputError(
-            f"the {which} predictions lack a column",
-            column=missing[0],
-            found=", ".join(map(str, table.columns)),
-        )
-    is_repeated = table["rna_id"].duplicated()
-    if is_repeated.any():
-        raise InputError(
-            f"the {which} predictions hold an RNA twice",
-            column="rna_id",
-            found=str(table.loc[is_repeated, "rna_id"].iloc[0]),
-            expected="each RNA once",
-        )
-    is_bad = ~np.isfinite(table[names].to_numpy(dtype=float))
-    if is_bad.any():
-        row, column = np.argwhere(is_bad)[0]
-        raise InputError(
-            f"the {which} predictions lack a number for {table['rna_id'].iloc[row]}",
-            column=names[column],
-            expected="a probability",
-        )
-    return table.set_index("rna_id")
-
-
-def _check_same_rnas(first: pd.DataFrame, second: pd.DataFrame) -> None:
-    for table, other, which in ((first, second, "second"), (second, first, "first")):
-        absent = table.index.difference(other.index)
-        if len(absent):
-            n_absent = counted(len(absent), "RNA")
-            raise InputError(
-                f"the two models predict different RNAs: {n_absent} not in the {which}",
-                found=str(absent[0]),
-                expected="the same RNAs in both",
-            )

@@ -14,8 +14,15 @@ from scipy.stats import false_discovery_control, fisher_exact, norm
 from scipy.stats.contingency import odds_ratio
 
 from mirnagraph.config import require
-from mirnagraph.reading.arguments import checked
-from mirnagraph.reading.arrays import p_values
+from mirnagraph.errors import InputError
+from mirnagraph.reading.arguments import checked, finite_matrix
+from mirnagraph.reading.arrays import (
+    check_same_shape,
+    classes,
+    number_array,
+    p_values,
+    zero_one,
+)
 
 NAN = float("nan")
 
@@ -62,6 +69,7 @@ def exact_test(a: int, b: int, c: int, d: int) -> tuple[OddsRatio, float]:
     return ratio, float(fisher_exact(table).pvalue)
 
 
+@checked
 def mantel_haenszel(tables: np.ndarray) -> OddsRatio:
     """Common odds ratio of fourfold tables, with the interval of Robins, Breslow and Greenland.
 
@@ -73,8 +81,17 @@ def mantel_haenszel(tables: np.ndarray) -> OddsRatio:
     Returns:
         0 or infinity, with NaN for the ends of the interval, where one of the two sums is 0; NaN
         where both are.
+
+    Raises:
+        InputError: another shape, or a count that is negative or missing.
     """
-    tables = np.asarray(tables, dtype=float)
+    tables = number_array(tables, "tables")
+    if tables.ndim != 2 or tables.shape[1] != 4:
+        raise InputError("no fourfold tables", found=tables.shape, expected="(n_strata, 4)")
+    is_bad = ~((tables >= 0) & np.isfinite(tables))
+    if is_bad.any():
+        found = float(tables[is_bad][0])
+        raise InputError("not a count of a fourfold table", found=found, expected="0 or more")
     size = tables.sum(axis=1)
     tables = tables[size > 0]
     size = size[size > 0]
@@ -96,6 +113,7 @@ def mantel_haenszel(tables: np.ndarray) -> OddsRatio:
     return OddsRatio(math.exp(centre), math.exp(centre - half), math.exp(centre + half))
 
 
+@checked
 def stratum_tables(
     has_property: np.ndarray, is_member: np.ndarray, stratum: np.ndarray
 ) -> np.ndarray:
@@ -105,7 +123,12 @@ def stratum_tables(
         has_property: bool, shape (n,).
         is_member: whether each RNA is in the list: bool, shape (n,).
         stratum: of each RNA, shape (n,).
+
+    Raises:
+        InputError: arrays of different lengths, or a value that is missing or neither 0 nor 1.
     """
+    has_property = zero_one(has_property, "has_property", 1)
+    is_member, stratum = _list_of(is_member, stratum, len(has_property))
     rows = []
     for value in np.unique(stratum):
         here = stratum == value
@@ -122,6 +145,7 @@ def stratum_tables(
     return np.asarray(rows, dtype=np.int64).reshape(-1, 4)
 
 
+@checked
 def expected_sum(values: np.ndarray, is_member: np.ndarray, stratum: np.ndarray) -> np.ndarray:
     """Sum of the values of a list that is drawn at random within strata, shape (n_columns,).
 
@@ -131,7 +155,12 @@ def expected_sum(values: np.ndarray, is_member: np.ndarray, stratum: np.ndarray)
         values: shape (n, n_columns).
         is_member: bool, shape (n,).
         stratum: of each RNA, shape (n,).
+
+    Raises:
+        InputError: arrays of different lengths, or a value that is missing.
     """
+    values = np.asarray(finite_matrix(values, "values"))
+    is_member, stratum = _list_of(is_member, stratum, len(values))
     total = np.zeros(values.shape[1])
     for value in np.unique(stratum[is_member]):
         here = stratum == value
@@ -139,6 +168,16 @@ def expected_sum(values: np.ndarray, is_member: np.ndarray, stratum: np.ndarray)
     return total
 
 
+def _list_of(is_member: np.ndarray, stratum: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Members of a list, bool, and strata, int64, of n RNAs: both of shape (n,)."""
+    members = zero_one(is_member, "is_member", 1)
+    strata = classes(stratum, "stratum")
+    for name, array in {"is_member": members, "stratum": strata}.items():
+        check_same_shape(array, name, np.empty(n), "values")
+    return members, strata
+
+
+@checked
 def permutation_test(
     values: np.ndarray,
     is_member: np.ndarray,
@@ -161,7 +200,14 @@ def permutation_test(
 
     Returns:
         p-values, shape (n_columns,).
+
+    Raises:
+        InputError: arrays of different lengths, or a value that is missing.
+        ConfigError: `n_permutations` is negative.
     """
+    require(n_permutations >= 0, "n_permutations", n_permutations, "0 or more")
+    values = np.asarray(finite_matrix(values, "values"))
+    is_member, stratum = _list_of(is_member, stratum, len(values))
     expected = expected_sum(values, is_member, stratum)
     observed = np.abs(values[is_member].sum(axis=0) - expected)
     strata = [np.flatnonzero(stratum == value) for value in np.unique(stratum[is_member])]

@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import pearsonr, spearmanr
 
-from mirnagraph.errors import ConfigError, InputError
+from mirnagraph.config import require
+from mirnagraph.errors import ConfigError
+from mirnagraph.evaluation.inputs import (
+    check_fractions,
+    check_predictions,
+    of_each_group,
+    popularity_classes,
+)
 from mirnagraph.evaluation.scores import (
     FROM_CHOICES,
     FROM_PROBABILITIES,
@@ -22,11 +29,19 @@ from mirnagraph.evaluation.scores import (
 )
 from mirnagraph.evaluation.trainable import is_trained
 from mirnagraph.reading.arguments import checked
-from mirnagraph.reading.arrays import check_same_shape, number_array, whole_numbers, zero_one
+from mirnagraph.reading.arrays import (
+    check_same_shape,
+    number_array,
+    whole_numbers,
+    zero_one,
+)
 
 AVERAGE = "average"
 MICRO = "micro"
 SETS = "all compartments"
+
+RESERVED = (AVERAGE, MICRO, SETS)
+"""Names of rows, which no compartment may have."""
 
 COLUMNS = ["compartment", "metric", "mean", "sd", "pooled", "n_folds", "n_labels"]
 
@@ -187,7 +202,9 @@ def evaluate(
     thresholds = number_array(thresholds, "thresholds")
     n_labels = true.shape[1] if true.ndim == 2 else 0
     names = [str(name) for name in (range(n_labels) if compartments is None else compartments)]
-    _check(true, probabilities, fold, thresholds, names, decile)
+    check_predictions(true, probabilities, fold, thresholds, names, RESERVED)
+    if decile is not None:
+        decile = popularity_classes(decile, len(true))
     is_tested = fold >= 0
     numbers = np.unique(fold[is_tested])
     tested = _Tested(
@@ -199,8 +216,8 @@ def evaluate(
         names,
     )
     _warn_one_class(tested, numbers)
-    rows = _rows(tested, None if decile is None else np.asarray(decile)[is_tested])
-    order = [*names, AVERAGE, MICRO, SETS]
+    rows = _rows(tested, None if decile is None else decile[is_tested])
+    order = [*names, *RESERVED]
     rows.sort(key=lambda row: order.index(str(row[0])))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -328,21 +345,22 @@ def _warn_one_class(tested: _Tested, numbers: np.ndarray) -> None:
         )
 
 
+@checked
 def undefined_as_zero(metrics: pd.DataFrame, n_folds: int) -> pd.DataFrame:
     """Means over folds in which an undefined metric counts 0, as some publications have it.
 
     Args:
         metrics: of `evaluate`.
-        n_folds: number of folds.
+        n_folds: number of folds, not below that of any mean.
 
     Returns:
         Columns ``compartment``, ``metric``, ``mean``: one row per compartment and metric that has
         means over folds, and their mean over compartments under the name ``average``.
     """
-    is_single = ~metrics["compartment"].isin([AVERAGE, MICRO, SETS]) & (
-        metrics["metric"] != "within"
-    )
+    is_single = ~metrics["compartment"].isin(RESERVED) & (metrics["metric"] != "within")
     table = metrics.loc[is_single, ["compartment", "metric", "mean", "n_folds"]].copy()
+    most = int(max(table["n_folds"], default=1))
+    require(n_folds >= max(most, 1), "n_folds", n_folds, f"{max(most, 1)} or more")
     table["mean"] = table["mean"].fillna(0.0) * table.pop("n_folds") / n_folds
     averages = table.groupby("metric", sort=False)["mean"].mean().reset_index()
     averages.insert(0, "compartment", AVERAGE)
@@ -367,7 +385,8 @@ def evaluate_by_group(
         true: 0/1, NaN where unknown, shape (n, n_labels).
         predictions: model name -> probabilities, shape (n, n_labels).
         fold: test fold of each RNA, shape (n,); RNAs of negative folds are left out.
-        thresholds: model name -> shape (n, n_labels); 0.5 for models that are not given.
+        thresholds: model name -> shape (n, n_labels), or (n_labels,); 0.5 for models that are not
+            given.
         compartments: names, in column order.
         groups: group of each RNA, length n, e.g. the dataset it comes from.
         decile: popularity class of each RNA, shape (n,), -1 where it has none; ``within`` is given
@@ -375,8 +394,16 @@ def evaluate_by_group(
 
     Returns:
         The columns of `evaluate`, with ``set`` and ``model`` in front.
+
+    Raises:
+        InputError: see `evaluate`; another number of groups or thresholds.
     """
+    true = number_array(true, "true")
+    fold = whole_numbers(fold, "fold")
+    models = of_each_group(true, predictions, thresholds, groups)
     names = np.array(groups, dtype=object)
+    if decile is not None:
+        decile = popularity_classes(decile, len(true))
     trained = is_trained(true, fold)
     tables = []
     for group in dict.fromkeys(groups):
@@ -385,8 +412,7 @@ def evaluate_by_group(
         if not columns:
             continue
         has_decile = decile is not None and bool((decile[rows] >= 0).all())
-        for model, probabilities in predictions.items():
-            cuts = thresholds.get(model, np.full(true.shape, 0.5))
+        for model, (probabilities, cuts) in models.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UndefinedMetricWarning)
                 table = evaluate(
@@ -401,6 +427,8 @@ def evaluate_by_group(
             table.insert(0, "model", model)
             table.insert(0, "set", group)
             tables.append(table)
+    if not tables:
+        return pd.DataFrame(columns=["set", "model", *COLUMNS])
     return pd.concat(tables, ignore_index=True)
 
 
@@ -410,6 +438,7 @@ def _columns_with_both(true: np.ndarray) -> list[int]:
     return [number for number, count in enumerate(counts) if count > 1]
 
 
+@checked
 def correlations(
     true: np.ndarray, predicted: np.ndarray, fold: np.ndarray, compartments: Sequence[str]
 ) -> pd.DataFrame:
@@ -421,9 +450,20 @@ def correlations(
     Args:
         true: measured fractions, shape (n, n_labels), NaN where unknown.
         predicted: same shape.
-        fold: shape (n,), 0 or above.
+        fold: shape (n,); RNAs of negative folds (never tested) do not count.
         compartments: names, in column order.
+
+    Raises:
+        InputError: shapes that do not fit, an infinite number, a prediction that is missing, or no
+            tested RNA.
     """
+    true = number_array(true, "true")
+    predicted = number_array(predicted, "predicted")
+    fold = whole_numbers(fold, "fold")
+    check_fractions(true, predicted, fold, compartments)
+    true = true[fold >= 0]
+    predicted = predicted[fold >= 0]
+    fold = fold[fold >= 0]
     masks = [fold == number for number in np.unique(fold)]
     rows: list[Row] = []
     for metric, function in CORRELATIONS.items():
@@ -446,54 +486,3 @@ def _correlation(function: Callable[..., Any], true: np.ndarray, predicted: np.n
     if known.sum() < 3 or np.ptp(true[known]) == 0 or np.ptp(predicted[known]) == 0:
         return NAN
     return float(function(true[known], predicted[known]).statistic)
-
-
-def _check(
-    true: np.ndarray,
-    probabilities: np.ndarray,
-    fold: np.ndarray,
-    thresholds: np.ndarray,
-    names: list[str],
-    decile: np.ndarray | None,
-) -> None:
-    if true.ndim != 2 or probabilities.shape != true.shape:
-        raise InputError(
-            "labels and probabilities do not fit each other",
-            found=f"{true.shape} and {probabilities.shape}",
-            expected="(n, n_labels) twice",
-        )
-    if fold.shape != (len(true),):
-        raise InputError("one fold per RNA is needed", found=fold.shape, expected=(len(true),))
-    if thresholds.shape not in {(true.shape[1],), true.shape}:
-        raise InputError(
-            "thresholds do not fit the compartments",
-            found=thresholds.shape,
-            expected=f"{(true.shape[1],)} or {true.shape}",
-        )
-    is_unique = len(names) == true.shape[1] == len(set(names))
-    if not is_unique or {AVERAGE, MICRO, SETS} & set(names):
-        reserved = f"none of them {AVERAGE!r}, {MICRO!r} or {SETS!r}"
-        expected = f"{true.shape[1]} different names, {reserved}"
-        raise InputError("compartment names do not fit", found=", ".join(names), expected=expected)
-    if decile is not None and np.shape(decile) != (len(true),):
-        raise InputError(
-            "one popularity class per RNA is needed", found=np.shape(decile), expected=(len(true),)
-        )
-    if not (np.isin(true, (0, 1)) | np.isnan(true.astype(float))).all():
-        raise InputError("labels must be 0 or 1 (NaN where unknown)")
-    is_tested = fold >= 0
-    if not is_tested.any():
-        raise InputError(
-            "no RNA was tested",
-            found=f"{len(true)} RNAs without a test fold",
-            expected="folds 0, 1, …",
-        )
-    is_bad = ~((probabilities >= 0) & (probabilities <= 1)) & is_tested[:, None]
-    if is_bad.any():
-        row, column = np.argwhere(is_bad)[0]
-        raise InputError(
-            f"not a probability (row {row})",
-            column=names[column],
-            found=probabilities[row, column],
-            expected="a number in [0, 1]",
-        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_integer_dtype
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError, counted, raise_problems
@@ -17,7 +18,8 @@ from mirnagraph.evaluation.balance import balanced_subsets
 from mirnagraph.evaluation.trainable import labelled_rows
 from mirnagraph.io import cell_problems, read_table, repeated_cells, write_tsv
 from mirnagraph.nodes import NodeIndex
-from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arguments import check_fields, checked
+from mirnagraph.reading.arrays import classes, number_array, row_numbers, whole_numbers, zero_one
 from mirnagraph.reading.schema import LARGEST_COUNT
 from mirnagraph.seeds import child_seed, generator
 
@@ -50,11 +52,11 @@ class Folds:
     name: str = "folds"
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.assigned.to_numpy())
-        if not np.issubdtype(values.dtype, np.integer):
-            raise InputError(
-                "fold numbers must be whole", found=str(values.dtype), expected="integers"
-            )
+        check_fields(self)
+        if not is_integer_dtype(self.assigned.dtype):
+            found = str(self.assigned.dtype)
+            raise InputError("fold numbers must be whole", found=found, expected="integers")
+        values = whole_numbers(self.assigned, "fold")
         index = NodeIndex.of(self.assigned.index, "miRNA")
         ids = pd.Index(index.ids, dtype=object, name="rna_id")
         series = pd.Series(values.astype(np.int64), index=ids, name="fold")
@@ -101,6 +103,7 @@ class Folds:
         fold[index.positions(self.assigned.index)] = self.assigned.to_numpy()
         return fold
 
+    @checked
     def rows(self, index: NodeIndex, fold: int) -> tuple[np.ndarray, np.ndarray]:
         """Training and test rows of one fold: two sorted int64 arrays that share no row."""
         if not 0 <= fold < self.n_folds:
@@ -114,6 +117,7 @@ class Folds:
         return self.assigned.reset_index()
 
 
+@checked
 def used_rnas(labels: pd.DataFrame, rnas: str = "all") -> np.ndarray:
     """Mark the RNAs to use: bool, shape (n_rnas,).
 
@@ -129,6 +133,7 @@ def used_rnas(labels: pd.DataFrame, rnas: str = "all") -> np.ndarray:
     return np.asarray(labels.any(axis=1) | (rnas == "all"))
 
 
+@checked
 def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
     """Make random folds, stratified by compartment and by having none (iterative stratification).
 
@@ -143,6 +148,7 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
 
     Raises:
         ConfigError: `n_folds` is out of range.
+        InputError: a label that is neither 0 nor 1.
 
     References:
         Sechidis, Tsoumakas, Vlahavas 2011, doi:10.1007/978-3-642-23808-6_10, as implemented in the
@@ -156,7 +162,7 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
     splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=state)
     # The added column stratifies RNAs without annotation, and lets the package take a single
     # compartment.
-    values = _with_unlabelled(ordered.to_numpy())
+    values = _with_unlabelled(ordered)
     fold = np.full(len(ordered), NOT_USED, dtype=np.int64)
     for number, (_, test) in enumerate(splitter.split(values, values)):
         fold[test] = number
@@ -168,6 +174,7 @@ def random_folds(labels: pd.DataFrame, n_folds: int, seed: int) -> Folds:
     return Folds(pd.Series(fold, index=ordered.index).loc[labels.index], name="random")
 
 
+@checked
 def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: int) -> Folds:
     """Make folds of whole groups, with RNAs and compartments as balanced as groups allow.
 
@@ -180,7 +187,7 @@ def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: i
 
     Raises:
         ConfigError: `n_folds` is below 2 or there are fewer groups than folds.
-        InputError: an RNA is not in `groups`.
+        InputError: an RNA is not in `groups`, or twice; a label that is neither 0 nor 1.
     """
     ordered = _by_id(labels)
     absent = ordered.index.difference(groups.index)
@@ -190,10 +197,16 @@ def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: i
             found=f"{len(absent)}, the first {absent[0]}",
             expected="one group per RNA",
         )
-    codes = group_codes(groups.loc[ordered.index])
+    of_rnas = groups[groups.index.isin(ordered.index)]
+    if len(of_rnas) > len(ordered):
+        repeated = of_rnas.index[of_rnas.index.duplicated()][0]
+        raise InputError(
+            "an RNA with two groups", found=str(repeated), expected="one group per RNA"
+        )
+    codes = group_codes(of_rnas.loc[ordered.index])
     check_n_folds(n_folds, int(codes.max()) + 1 if len(codes) else 0, "groups")
     fold = balanced_subsets(
-        _with_unlabelled(ordered.to_numpy()),
+        _with_unlabelled(ordered),
         codes,
         np.full(n_folds, 1 / n_folds),
         generator(seed, "folds", "grouped", n_folds),
@@ -201,25 +214,28 @@ def grouped_folds(labels: pd.DataFrame, groups: pd.Series, n_folds: int, seed: i
     return Folds(pd.Series(fold, index=ordered.index).loc[labels.index], name="grouped")
 
 
+@checked
 def group_codes(groups: pd.Series) -> np.ndarray:
-    """Number groups 0, 1, … in order of first appearance; each missing or empty one apart.
+    """Number groups 0, 1, … in order of first appearance; each missing or blank one apart.
 
     Returns:
         int64, shape (n,).
     """
     numbers: dict[Hashable, int] = {}
     codes = []
+    is_unknown = groups.isna().to_numpy(dtype=bool)
     for row, group in enumerate(groups):
-        is_missing = group is None or group == "" or group != group
+        is_missing = is_unknown[row] or (isinstance(group, str) and not group.strip())
         key: Hashable = ("alone", row) if is_missing else ("group", group)
         codes.append(numbers.setdefault(key, len(numbers)))
     return np.asarray(codes, dtype=np.int64)
 
 
+@checked
 def inner_split(
     train_rows: np.ndarray,
     labels: np.ndarray,
-    groups: np.ndarray | None,
+    groups: np.ndarray | Sequence[str] | None,
     fraction: float,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -229,7 +245,8 @@ def inner_split(
         train_rows: unique row numbers, shape (n_train,); their order does not matter.
         labels: 0/1 of all RNAs, or NaN where unknown, shape (n_rnas, n_labels); only training rows
             are read.
-        groups: group number of all RNAs, shape (n_rnas,), kept whole; None for single RNAs.
+        groups: group of all RNAs, numbers or texts, shape (n_rnas,), kept whole; None for single
+            RNAs.
         fraction: share of validation rows, in (0, 1).
         seed: seed of this fold's step.
 
@@ -239,16 +256,21 @@ def inner_split(
 
     Raises:
         ConfigError: `fraction` is out of range.
-        InputError: fewer than two rows or groups to split.
+        InputError: fewer than two rows or groups to split; rows that are no numbers of RNAs.
     """
     if not 0 < fraction < 1:
         raise ConfigError(
             f"the fraction for early stopping is {fraction!r}, expected a number between 0 and 1"
         )
-    rows = np.unique(np.asarray(train_rows, dtype=np.int64))
+    values = number_array(labels, "labels")
+    rows = np.unique(row_numbers(train_rows, "train_rows", len(values)))
     codes = np.arange(len(rows))
     if groups is not None:
-        codes = np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
+        of_rnas = classes(groups, "groups")
+        if len(of_rnas) != len(values):
+            found = f"{len(of_rnas)} groups, {len(values)} rows of labels"
+            raise InputError("groups and labels do not fit each other", found=found)
+        codes = np.unique(of_rnas[rows], return_inverse=True)[1]
     n_groups = len(np.unique(codes))
     if n_groups < 2:
         what = "rows" if groups is None else "groups"
@@ -258,7 +280,7 @@ def inner_split(
             expected="2 or more",
         )
     subset = balanced_subsets(
-        _with_unlabelled(np.nan_to_num(np.asarray(labels)[rows])),
+        _with_unlabelled(pd.DataFrame(np.nan_to_num(values[rows]))),
         codes,
         np.array([1 - fraction, fraction]),
         generator(seed, "inner split"),
@@ -314,6 +336,7 @@ def _fold_problems(table: pd.DataFrame, index: NodeIndex, path: str | Path) -> l
     ]
 
 
+@checked
 def column_folds(dataset: Dataset, column: str) -> Folds:
     """Read folds from a column of the RNA table, such as those of a publication.
 
@@ -432,6 +455,7 @@ def _check_is_file(split: str, dataset: Dataset) -> None:
     raise InputError("no such file", file=split, expected=choices, hint=hint)
 
 
+@checked
 def names_column(dataset: Dataset, split: str) -> bool:
     """Whether a split is the name of a column of the RNA table, and of no file."""
     if split in DRAWN or split not in dataset.rnas.columns:
@@ -444,8 +468,10 @@ def _by_id(labels: pd.DataFrame) -> pd.DataFrame:
     return labels.sort_index()
 
 
-def _with_unlabelled(values: np.ndarray) -> np.ndarray:
-    return np.column_stack([values != 0, ~(values != 0).any(axis=1)]).astype(np.int64)
+def _with_unlabelled(labels: pd.DataFrame) -> np.ndarray:
+    """Labels 0/1, checked, and whether an RNA has none: int64, shape (n, n_labels + 1)."""
+    values = zero_one(labels, "labels", 2)
+    return np.column_stack([values, ~values.any(axis=1)]).astype(np.int64)
 
 
 def check_n_folds(n_folds: int, most: int, what: str) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import InputError, counted
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import number_array, whole_numbers
 
 LABELS_KNOWN = "labels_known"
 """Column of the RNA table: ``yes`` where the labels of an RNA are known, also where all are 0."""
@@ -82,6 +84,7 @@ def require_trainable(dataset: Dataset) -> None:
     )
 
 
+@checked
 def is_trained(true: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Whether a compartment had both labels among the training RNAs of the fold that tests an RNA.
 
@@ -94,8 +97,18 @@ def is_trained(true: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
     Returns:
         bool, shape (n, n_labels). All True where no fold has any training RNA in `true`.
+
+    Raises:
+        InputError: shapes that do not fit, or a fold that is no whole number.
     """
-    labels = np.asarray(true, dtype=np.float64)
+    labels = number_array(true, "true")
+    fold = whole_numbers(fold, "fold")
+    if labels.ndim != 2 or fold.shape != labels.shape[:1]:
+        raise InputError(
+            "labels and folds do not fit each other",
+            found=f"{labels.shape} and {fold.shape}",
+            expected="(n, n_labels) and (n,)",
+        )
     result = np.ones(labels.shape, dtype=bool)
     for number in np.unique(fold[fold >= 0]):
         training = labels[(fold != number) & (fold >= -1)]

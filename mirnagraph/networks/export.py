@@ -20,6 +20,7 @@ from mirnagraph.io import write_file, write_tsv
 from mirnagraph.networks.attributes import edge_attributes, partner_attributes, rna_attributes
 from mirnagraph.networks.cytoscape import STYLE, write_style
 from mirnagraph.networks.network import Network, NetworkSet, edge_list, safe_name
+from mirnagraph.reading.arguments import checked
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -30,6 +31,7 @@ GRAPHML = "http://graphml.graphdrawing.org/xmlns"
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+@checked
 def to_networkx(network: Network) -> nx.Graph:
     """Export one network as an undirected graph.
 
@@ -42,6 +44,7 @@ def to_networkx(network: Network) -> nx.Graph:
     return graph
 
 
+@checked
 def to_multigraph(networks: NetworkSet) -> nx.MultiGraph:
     """Export all networks as one graph, with an edge per network, whose key is the network.
 
@@ -73,6 +76,7 @@ def _add(graph: nx.Graph, network: Network, taken: set[str], **attributes: str) 
         graph.add_edge(source, node_of.get(target, target), weight=weight, **attributes)
 
 
+@checked
 def to_pyg(networks: NetworkSet) -> HeteroData:
     """Export all networks as a PyG HeteroData (loads torch).
 
@@ -110,6 +114,7 @@ def to_pyg(networks: NetworkSet) -> HeteroData:
     return data
 
 
+@checked
 def to_described(
     network: Network, dataset: Dataset, predictions: pd.DataFrame | None = None
 ) -> nx.Graph:
@@ -147,6 +152,7 @@ def _described(
     return graph
 
 
+@checked
 def write_graphml(
     networks: NetworkSet, folder: str | Path, predictions: pd.DataFrame | None = None
 ) -> list[Path]:
@@ -173,6 +179,7 @@ def write_graphml(
     return paths
 
 
+@checked
 def write_graphml_file(network: Network, path: str | Path) -> Path:
     """Write one network as GraphML, without a dataset.
 
@@ -217,6 +224,7 @@ def _texts(graph: nx.Graph) -> Iterator[str]:
         yield from (value for value in values.values() if isinstance(value, str))
 
 
+@checked
 def write_edges_tsv(network: Network, path: str | Path) -> Path:
     """Write the edges of `edge_list` as a TSV."""
     write_tsv(edge_list(network), path)

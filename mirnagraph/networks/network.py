@@ -283,6 +283,7 @@ def _check_files(folder: Path, about: Mapping[str, Any]) -> None:
             raise CheckpointError(what, file=path, expected=", ".join(sorted(known)), hint=REBUILD)
 
 
+@checked
 def edge_list(network: Network) -> pd.DataFrame:
     """List the edges: columns ``source``, ``target`` (ids), ``weight``, in row order.
 

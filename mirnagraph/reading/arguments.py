@@ -55,6 +55,8 @@ _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 def _by_place(name: str, value: Any, hint: Any) -> Any:
     """Columns of tables, and arrays, as a list or an array: element i is the i-th, by no label."""
+    if hint is Any:
+        return value
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     origins = [get_origin(kind) or kind for kind in kinds]
     names = [getattr(kind, "__name__", "") for kind in origins]

@@ -143,6 +143,29 @@ def whole_numbers(values: Any, name: str) -> np.ndarray:
     return numbers.astype(np.int64)
 
 
+def row_numbers(values: Any, name: str, n: int) -> np.ndarray:
+    """Read numbers of some of n rows, in their order; a mask of rows is none.
+
+    Returns:
+        int64, shape (m,), each in 0 … n - 1.
+
+    Raises:
+        ArgumentError: see `number_array`.
+        InputError: a mask, or a number of no row.
+    """
+    if np.asarray(values).dtype == bool:
+        found = "True and False"
+        raise InputError(f"{name} are a mask", found=found, expected="row numbers")
+    numbers = whole_numbers(values, name)
+    is_outside = (numbers < 0) | (numbers >= n)
+    if is_outside.any():
+        found = str(numbers[is_outside][0])
+        raise InputError(
+            f"{name} name a row that is not there", found=found, expected=f"0 … {n - 1}"
+        )
+    return numbers
+
+
 def zero_one(values: Any, name: str, ndim: int) -> np.ndarray:
     """Read an array of 0 and 1.
 
@@ -162,6 +185,29 @@ def zero_one(values: Any, name: str, ndim: int) -> np.ndarray:
     if is_wrong.any():
         raise InputError(f"{name} holds what is neither 0 nor 1", found=float(numbers[is_wrong][0]))
     return numbers == 1
+
+
+def classes(values: Any, name: str) -> np.ndarray:
+    """Read the class of each RNA: numbers or texts, none missing.
+
+    Returns:
+        Whole numbers that are equal where the classes are: int64, shape (n,); they have the order
+        of the classes.
+
+    Raises:
+        ArgumentError: what is neither a number nor a text.
+        InputError: another number of dimensions, or a class that is missing.
+    """
+    array = np.asarray(as_array(values, lambda reason: ArgumentError(f"{name} {reason}")))
+    if array.dtype == object and all(isinstance(value, str) for value in array.ravel()):
+        array = array.astype(str)
+    if array.dtype.kind not in "US":
+        array = number_array(array, name)
+    is_missing = array != array
+    if array.ndim != 1 or is_missing.any():
+        found = "NaN" if is_missing.any() else array.shape
+        raise InputError(f"{name} are no classes", found=found, expected="(n,), none missing")
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 
 def p_values(values: Any) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mirnagraph.errors import InputError
@@ -16,6 +17,26 @@ def to_rna(sequence: str) -> str:
     'ACGU'
     """
     return sequence.strip().upper().replace("T", "U")
+
+
+def rna_sequences(sequences: Sequence[str], what: str = "sequence") -> list[str]:
+    """Normalise several sequences, and check the letters of each; an empty one stays empty.
+
+    Args:
+        sequences: of ACGTUN in any case.
+        what: each is, for the message.
+
+    Raises:
+        InputError: an invalid nucleotide; names the row.
+
+    >>> rna_sequences(["acgT", "NNA", ""])
+    ['ACGU', 'NNA', '']
+    """
+    texts = [to_rna(sequence) for sequence in sequences]
+    for row, text in enumerate(texts):
+        if text:
+            check_nucleotides(text, rna_id=f"{what} {row}")
+    return texts
 
 
 def check_nucleotides(

@@ -23,6 +23,18 @@ BLOCK_BYTES = 1 << 20
 NOT_GIVEN = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "<NA>"))
 """Cells that stand for no value, as R, Excel and pandas write them."""
 
+_NOT_GIVEN = frozenset(("", *(text.lower() for text in NOT_GIVEN)))
+
+
+def is_not_given(cell: str) -> bool:
+    """Whether a cell is empty or one of `NOT_GIVEN` in any capitals.
+
+    >>> is_not_given(" na "), is_not_given("nucleus")
+    (True, False)
+    """
+    return cell.strip().lower() in _NOT_GIVEN
+
+
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 """What no text holds: control characters but the tab and line ends, and marks that turn around
 the direction of writing."""

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from mirnagraph.config import require
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.arguments import checked
 from mirnagraph.runs.cluster import jobs_on
 from mirnagraph.seeds import generator
 from mirnagraph.similarity.best import BestLists, Keep, Neighbours, insert_pairs
@@ -104,6 +105,7 @@ class Recall:
         )
 
 
+@checked
 def indexed_neighbours(
     sequences: Sequence[str | None],
     keep: Keep,

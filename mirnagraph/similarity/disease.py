@@ -12,6 +12,7 @@ from scipy import sparse
 from mirnagraph.config import require
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.reading.arguments import (
+    ROUNDING,
     checked,
     finite_matrix,
     similarity_matrix,
@@ -67,7 +68,8 @@ def disease_semantic_similarity(
         diagonal 1.
 
     Raises:
-        InputError: a descriptor id that the ontology lacks, or a missing column.
+        InputError: a descriptor id that the ontology lacks, a missing column or cell, or a tree
+            number of two descriptors.
         ConfigError: `decay` or `method` out of range.
 
     References:
@@ -99,6 +101,7 @@ def disease_semantic_similarity(
     return result
 
 
+@checked
 def descriptor_graph(ontology: pd.DataFrame) -> tuple[pd.Index, sparse.csr_array]:
     """Turn an ontology into a graph of descriptors.
 
@@ -107,16 +110,17 @@ def descriptor_graph(ontology: pd.DataFrame) -> tuple[pd.Index, sparse.csr_array
         n_descriptors) with 1 at (child, parent).
 
     Raises:
-        InputError: a missing column, or a tree number of two descriptors.
+        InputError: a missing column or cell, or a tree number of two descriptors.
     """
     missing = [name for name in ("tree_number", "descriptor_id") if name not in ontology.columns]
     if missing:
         raise InputError(
             "missing column", file="ontology", column=missing[0], found=list(ontology.columns)
         )
-    codes, terms = pd.factorize(ontology["descriptor_id"].astype(str))
-    numbers = ontology["tree_number"].astype(str)
-    _check_tree_numbers(numbers, ontology["descriptor_id"].astype(str))
+    descriptors = _cells(ontology, "descriptor_id")
+    numbers = _cells(ontology, "tree_number").str.upper()
+    _check_tree_numbers(numbers, descriptors)
+    codes, terms = pd.factorize(descriptors)
     descriptor_of = dict(zip(numbers, codes.tolist(), strict=True))
     edges = set()
     for number, child in descriptor_of.items():
@@ -130,6 +134,16 @@ def descriptor_graph(ontology: pd.DataFrame) -> tuple[pd.Index, sparse.csr_array
     places = (child_rows, parent_columns)
     shape = (len(terms), len(terms))
     return pd.Index(terms), sparse.csr_array((np.ones(len(edges)), places), shape=shape)
+
+
+def _cells(ontology: pd.DataFrame, column: str) -> pd.Series:
+    """Texts of a column without blanks around them; none may be missing."""
+    cells = ontology[column].astype(object)
+    texts = cells.where(cells.notna(), "").astype(str).str.strip()
+    if (texts == "").any():
+        row = int((texts == "").to_numpy().argmax())
+        raise InputError(f"an empty cell (row {row})", file="ontology", column=column)
+    return texts
 
 
 def _check_tree_numbers(numbers: pd.Series, descriptors: pd.Series) -> None:
@@ -232,7 +246,7 @@ def functional_similarity(
         without diseases is 0 to every other one.
 
     Raises:
-        InputError: the shapes do not fit.
+        InputError: the shapes do not fit, or `semantic` is no similarity.
         ConfigError: an unknown method.
 
     References:
@@ -297,6 +311,7 @@ class FunctionalRows:
         return result
 
 
+@checked
 def functional_rows(
     associations: Matrix, semantic: Matrix, *, method: str = "best_match"
 ) -> FunctionalRows:
@@ -306,7 +321,7 @@ def functional_rows(
     """
     require(method in FUNCTIONAL_METHODS, "method", method, " or ".join(FUNCTIONAL_METHODS))
     profiles = binary(finite_matrix(associations, "associations"))
-    semantic = square_matrix(semantic, "semantic")
+    semantic = _semantic(semantic)
     n_diseases = profiles.shape[1]
     if semantic.shape != (n_diseases, n_diseases):
         raise InputError(
@@ -330,6 +345,25 @@ def functional_rows(
     return FunctionalRows(
         profiles, transposed, counts, weighted=(weighted, sparse.csr_array(weighted.T))
     )
+
+
+def _semantic(values: Matrix) -> np.ndarray:
+    """A similarity of diseases: square, symmetric, in [0, 1], 1 of a disease to itself."""
+    square_matrix(values, "semantic")
+    semantic = similarity_matrix(values, "semantic")
+    for place in np.argwhere(np.abs(semantic - semantic.T) > ROUNDING)[:1].tolist():
+        row, column = place
+        raise InputError(
+            f"semantic is not symmetric (row {row}, column {column})",
+            found=f"{semantic[row, column]:g} and {semantic[column, row]:g}",
+            expected="equal values",
+        )
+    is_other = np.abs(semantic.diagonal() - 1) > ROUNDING
+    if is_other.any():
+        row = int(is_other.argmax())
+        found = float(semantic[row, row])
+        raise InputError(f"a disease is not similar to itself (row {row})", found=found, expected=1)
+    return semantic
 
 
 def _nearest(profiles: sparse.csr_array, semantic: np.ndarray) -> np.ndarray:

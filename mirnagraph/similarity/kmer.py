@@ -116,6 +116,7 @@ class KmerRows:
         return result
 
 
+@checked
 def kmer_rows(
     sequences: Sequence[str | None],
     config: KmerConfig = DEFAULT_KMERS,
@@ -191,7 +192,8 @@ def _kmer_sets(
             continue
         text = to_rna(str(sequence))
         check_nucleotides(text, rna_id=f"sequence {row}")
-        if flags is not None and flags[row]:
+        # a circle that is shorter than a k-mer has none
+        if flags is not None and flags[row] and len(text) >= k:
             text += text[: k - 1]
         sets.append(_kmers(text, k))
     pointer = np.cumsum([0, *(len(kmers) for kmers in sets)])

@@ -14,6 +14,7 @@ from scipy import sparse
 
 from mirnagraph.config import require
 from mirnagraph.parallel import Progress, map_parallel, report
+from mirnagraph.reading.arguments import checked
 from mirnagraph.runs.cluster import jobs_on
 from mirnagraph.similarity.best import (
     BestLists,
@@ -71,6 +72,7 @@ Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Numbers of two texts and their similarity; each pair once."""
 
 
+@checked
 def nearest_sequences(
     sequences: Sequence[str | None],
     top_k: int = 20,
@@ -122,6 +124,7 @@ def nearest_sequences(
     return join_nearest(kept.nearest, top_k, least=min_score)
 
 
+@checked
 def sequence_neighbours(
     sequences: Sequence[str | None],
     keep: Keep,

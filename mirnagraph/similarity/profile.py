@@ -11,6 +11,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from mirnagraph.config import require
+from mirnagraph.errors import InputError
 from mirnagraph.reading.arguments import checked, finite_matrix
 from mirnagraph.reading.arrays import number_array
 from mirnagraph.similarity import Matrix
@@ -86,18 +87,24 @@ class GipRows:
         return result
 
 
+@checked
 def gip_rows(associations: Matrix, *, gamma: float = 1.0) -> GipRows:
     """Prepare `gip_similarity` for blocks of rows; arguments as there."""
-    require(gamma > 0, "gamma", gamma, "above 0")
+    require(0 < gamma < np.inf, "gamma", gamma, "above 0, finite")
     profiles = sparse.csr_array(finite_matrix(associations, "associations"))
     profiles.sort_indices()
     norms = [np.zeros(0)]
     for start in range(0, profiles.shape[0], ROWS):
         part = profiles[start : start + ROWS]
         norms.append((part @ part.T).diagonal())
-    return GipRows(profiles, sparse.csr_array(profiles.T), np.concatenate(norms), gamma)
+    squares = np.concatenate(norms)
+    if not np.isfinite(squares.sum()):
+        largest = float(np.abs(profiles.data).max())
+        raise InputError("associations are too large to be squared", found=largest)
+    return GipRows(profiles, sparse.csr_array(profiles.T), squares, gamma)
 
 
+@checked
 def tf_idf(matrix: Matrix) -> sparse.csr_array:
     """Weight columns by inverse document frequency, log((1 + n_rnas) / (1 + n_rnas_in_column))."""
     matrix = sparse.csr_array(finite_matrix(matrix, "matrix"))
@@ -108,6 +115,7 @@ def tf_idf(matrix: Matrix) -> sparse.csr_array:
     return sparse.csr_array(matrix @ sparse.diags_array(weight))
 
 
+@checked
 def cosine(matrix: Matrix) -> np.ndarray:
     """Compute the cosine of every two rows: float32, shape (n, n); 0 for a row of zeros."""
     rows = cosine_rows(matrix)
@@ -137,13 +145,26 @@ class CosineRows:
         return np.asarray(product.toarray(), dtype=np.float32)
 
 
+@checked
 def cosine_rows(matrix: Matrix) -> CosineRows:
     """Prepare `cosine` for blocks of rows."""
     matrix = sparse.csr_array(finite_matrix(matrix, "matrix"))
+    if matrix.shape[1]:
+        largest = abs(matrix).max(axis=1).toarray().ravel()
+        matrix = sparse.csr_array(sparse.diags_array(_below_one(largest)) @ matrix)
     length = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     scale = 1 / np.where(length > 0, length, 1)
     units = sparse.csr_array(sparse.diags_array(scale) @ matrix)
     return CosineRows(units, sparse.csr_array(units.T))
+
+
+def _below_one(largest: np.ndarray) -> np.ndarray:
+    """Powers of two that bring rows below 1, whose squares are numbers, without rounding.
+
+    Args:
+        largest: number of each row, without its sign.
+    """
+    return np.asarray(np.ldexp(1.0, np.clip(-np.frexp(largest)[1], -1000, 1000)))
 
 
 @checked
@@ -181,10 +202,13 @@ def _unit_rows(profiles: Matrix, method: str) -> np.ndarray:
     table = pd.DataFrame(values)
     if method == "spearman":
         table = table.rank(axis=1)
+    largest = np.abs(table).max(axis=1).fillna(0.0).to_numpy()
+    scale = _below_one(largest)
+    table = table.mul(scale, axis=0)
     centred = table.sub(table.mean(axis=1), axis=0).fillna(0.0).to_numpy()
     length = np.linalg.norm(centred, axis=1)
     # what is left of a constant row by rounding is no variation
-    is_varied = length > 1e-9 * (1 + np.abs(table).max(axis=1).fillna(0.0).to_numpy())
+    is_varied = length > 1e-9 * (scale + largest * scale)
     units = centred / np.where(is_varied, length, 1.0)[:, None]
     units[~is_varied] = 0.0
     return units
@@ -223,6 +247,7 @@ class CorrelationRows:
         return result
 
 
+@checked
 def correlation_rows(
     profiles: Matrix, *, method: str = "spearman", side: int = ROWS
 ) -> CorrelationRows:

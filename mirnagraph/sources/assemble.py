@@ -22,6 +22,8 @@ from mirnagraph.names import (
 
 FAMILY_COLUMNS = ["family_members", "family_own", "family_species", "family_model_species"]
 
+HUMAN = "hsa"
+
 # Species with the most complete miRNA annotation: a family absent from them is young.
 MODEL_SPECIES = frozenset(("mmu", "rno", "bta", "gga", "xtr", "dre", "dme", "cel"))
 
@@ -44,15 +46,18 @@ def match_names(
     Args:
         queries: names in records.
         ids: ids of the RNAs.
-        names: miRBase, to match names by their hairpins.
+        names: miRBase, to match names by their hairpins; names without a species are of its
+            species, of man without it.
 
     Returns:
         Name -> ids, without names that match none.
     """
     distinct = list(dict.fromkeys(queries))
+    # names without a species are of that of miRBase
+    species = HUMAN if names is None else names.species
     by_name = defaultdict(list)
     for rna_id in ids:
-        by_name[normalise(rna_id)].append(rna_id)
+        by_name[normalise(rna_id, species)].append(rna_id)
     by_hairpin = defaultdict(list)
     hairpins_of: dict[Any, list[str]] = {}
     if names is not None:
@@ -62,7 +67,7 @@ def match_names(
                 by_hairpin[hairpin].append(rna_id)
     result = {}
     for name in distinct:
-        matches = by_name.get(normalise(name)) or by_name.get(stem(name)) or []
+        matches = by_name.get(normalise(name, species)) or by_name.get(stem(name, species)) or []
         if not matches:
             for hairpin in hairpins_of.get(name, []):
                 matches = matches + by_hairpin.get(hairpin, [])

@@ -137,7 +137,7 @@ def match_molecules(
     result = {}
     for name, kind, hairpins in zip(*columns, strict=True):
         rows = set(by_name.get(normalise(name, names.species), ()))
-        rows.update(by_name.get(stem(star(name)), ()))
+        rows.update(by_name.get(stem(star(name), names.species), ()))
         if kind != "family_prefix":
             for hairpin in filter(None, hairpins.split(";")):
                 rows.update(by_hairpin.get(hairpin, ()))

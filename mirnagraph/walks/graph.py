@@ -77,6 +77,12 @@ def walk_graph(adjacency: Any) -> WalkGraph:
             found=type(adjacency).__name__,
             expected="csr_array",
         )
+    if adjacency.dtype.kind not in "biuf":
+        raise InputError(
+            "weights of a network must be numbers",
+            found=str(adjacency.dtype),
+            expected="real numbers",
+        )
     matrix = sparse.csr_array(adjacency, dtype=np.float64, copy=True)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise InputError(
@@ -84,17 +90,9 @@ def walk_graph(adjacency: Any) -> WalkGraph:
             found=f"shape {matrix.shape}",
             expected="(n_nodes, n_nodes)",
         )
-    is_bad = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
-    if is_bad.any():
-        entry = int(np.flatnonzero(is_bad)[0])
-        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
-        place = f"{matrix.data[entry]} in row {row}, column {int(matrix.indices[entry])}"
-        raise InputError(
-            "a weight of the network is no finite number of 0 or more",
-            found=place,
-            expected="0 or greater",
-        )
+    _check_weights(matrix)
     matrix.sum_duplicates()
+    _check_weights(matrix)  # a sum may be larger than any number
     matrix.eliminate_zeros()
     matrix.sort_indices()
     indptr = row_pointers(matrix.indptr)
@@ -106,6 +104,19 @@ def walk_graph(adjacency: Any) -> WalkGraph:
         return WalkGraph(indptr, indices, empty, empty, np.empty(0, np.int32))
     accept, alias = _alias_tables(indptr, matrix.data)
     return WalkGraph(indptr, indices, matrix.data, accept, alias)
+
+
+def _check_weights(matrix: sparse.csr_array) -> None:
+    is_bad = ~(np.isfinite(matrix.data) & (matrix.data >= 0))
+    if is_bad.any():
+        entry = int(np.flatnonzero(is_bad)[0])
+        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+        place = f"{matrix.data[entry]} in row {row}, column {int(matrix.indices[entry])}"
+        raise InputError(
+            "a weight of the network is no finite number of 0 or more",
+            found=place,
+            expected="0 or greater",
+        )
 
 
 def row_pointers(indptr: np.ndarray) -> np.ndarray:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from mirnagraph.config import require
 from mirnagraph.parallel import map_parallel
+from mirnagraph.reading.arguments import checked
 from mirnagraph.seeds import child_seed, generator
 from mirnagraph.walks.graph import WalkGraph, walk_graph
 from mirnagraph.walks.steps import walk
@@ -23,6 +25,7 @@ PIECE = 1 << 20
 ResultT = TypeVar("ResultT")
 
 
+@checked
 def walk_rounds(
     graph: WalkGraph,
     *,
@@ -53,7 +56,15 @@ def walk_rounds(
     Yields:
         A piece of one round: int32, shape (n, walk_length), the starts in random order. A walk that
         ends early (isolated node, or no outgoing edge in a directed network) is filled up with -1.
+
+    Raises:
+        ConfigError: a number out of range, with the first piece.
     """
+    for name, value in {"p": p, "q": q}.items():
+        require(0 < value < float("inf"), name, value, "above 0")
+    for name, count in {"walk_length": walk_length, "piece": piece}.items():
+        require(count >= 1, name, count, "1 or more")
+    require(n_walks >= 0, "n_walks", n_walks, "0 or more")
     stream = np.uint64(child_seed(seed, "walks"))
     kernel: Any = walk
     n_rows = max(1, piece // walk_length)

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from mirnagraph.parallel import Progress, report
 from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.nucleotides import rna_sequences, to_rna
 from seqtower.data.kmer_index import KmerIndex, different_kmers
 
 LONGEST_ALIGNED = 20_000
@@ -42,12 +43,16 @@ def cluster(sequences: Sequence[str], progress: Progress | None = None) -> np.nd
     representative. Clusters do not depend on the order of the sequences.
 
     Args:
-        sequences: nucleotides A, C, G, U, N.
+        sequences: of ACGTUN in any case.
         progress: called after each sequence.
 
     Returns:
         Cluster number of every sequence: int64, shape (n,), in order of first appearance.
+
+    Raises:
+        InputError: an invalid nucleotide.
     """
+    sequences = rna_sequences(sequences)
     order = sorted(range(len(sequences)), key=lambda row: (-len(sequences[row]), sequences[row]))
     ordered = [sequences[row] for row in order]
     index = KmerIndex(ordered, K)
@@ -78,13 +83,18 @@ def near_copies(
     sparse matrices, then alignments of the pairs that share some.
 
     Args:
-        sequences: nucleotides A, C, G, U, N.
+        sequences: of ACGTUN in any case.
         references: the same.
         progress: called after each chunk of sequences.
 
     Returns:
         Row of the first such reference, -1 for none: int64, shape (n_sequences,).
+
+    Raises:
+        InputError: an invalid nucleotide.
     """
+    sequences = rna_sequences(sequences)
+    references = rna_sequences(references, "reference")
     found = np.full(len(sequences), -1, dtype=np.int64)
     equal = {sequence: row for row, sequence in reversed(list(enumerate(references)))}
     kmers = [different_kmers(sequence, K) for sequence in references]
@@ -134,7 +144,7 @@ def identity(first: str, second: str) -> float:
     N is no known nucleotide: it matches nothing, and is left out of the length of the shorter one.
     0 for two sequences that are both longer than `LONGEST_ALIGNED`.
     """
-    shorter, longer = sorted((first, second), key=len)
+    shorter, longer = sorted((to_rna(first), to_rna(second)), key=len)
     n_known = len(shorter) - shorter.count("N")
     if len(shorter) > LONGEST_ALIGNED or not n_known:
         return 0.0

@@ -8,19 +8,27 @@ from itertools import product
 import numpy as np
 
 from mirnagraph.config import require
+from mirnagraph.errors import InputError
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.nucleotides import rna_sequences
 
 LETTERS = "ACGU"
 
 _CODE = np.full(256, -1, dtype=np.int8)
 
-_CODE[[ord(letter) for letter in LETTERS]] = range(4)
+for _letters in (LETTERS, LETTERS.lower(), "ACGT", "acgt"):
+    _CODE[[ord(letter) for letter in _letters]] = range(4)
 
 _ONE_HOT = np.vstack([np.eye(4, dtype=np.float32), np.zeros((1, 4), dtype=np.float32)])
 
 
 def letter_codes(sequence: str) -> np.ndarray:
-    """Return 0 to 3 for A, C, G, U and -1 for others: int8, shape (length,)."""
-    return np.asarray(_CODE[np.frombuffer(sequence.encode("ascii"), dtype=np.uint8)])
+    """Return 0 to 3 for A, C, G, U and -1 for others: int8, shape (length,).
+
+    T and U are equal, case does not matter.
+    """
+    letters = sequence.encode("ascii", errors="replace")
+    return np.asarray(_CODE[np.frombuffer(letters, dtype=np.uint8)])
 
 
 def one_hot(sequence: str) -> np.ndarray:
@@ -36,6 +44,7 @@ def kmer_names(k: int = 5) -> list[str]:
     return names
 
 
+@checked
 def kmer_counts(
     sequences: Sequence[str],
     k: int = 5,
@@ -47,7 +56,7 @@ def kmer_counts(
     """Count overlapping k-mers of 1 to `k` nucleotides; k-mers with an N are not counted.
 
     Args:
-        sequences: nucleotides A, C, G, U, N.
+        sequences: nucleotides A, C, G, U (or T), N in any case; may be empty.
         k: longest k-mer, 1 to 8.
         frequencies: divide the counts of each length by their sum, which removes the effect of the
             length of the RNA.
@@ -56,8 +65,14 @@ def kmer_counts(
 
     Returns:
         float32, shape (n, 4 + 16 + … + 4**k (+ 1)).
+
+    Raises:
+        InputError: an invalid nucleotide, or another number of flags than of sequences.
+        ConfigError: `k` is out of range.
     """
     require(1 <= k <= 8, "k", k, "1 to 8")
+    check_flags(circular, len(sequences))
+    rna_sequences(sequences)
     widths = [4**size for size in range(1, k + 1)]
     values = np.zeros((len(sequences), sum(widths) + length), dtype=np.float32)
     for row, sequence in enumerate(sequences):
@@ -77,14 +92,22 @@ def kmer_counts(
 
 
 def closed(sequence: str, width: int) -> str:
-    """Append the first `width` - 1 nucleotides of a circular RNA.
+    """Append the `width` - 1 nucleotides that follow the junction of a circular RNA.
 
     A window of that width then starts once at every nucleotide.
 
-    >>> closed("ACGU", 3)
-    'ACGUAC'
+    >>> closed("ACGU", 3), closed("AC", 4)
+    ('ACGUAC', 'ACACA')
     """
-    return sequence + sequence[: max(width - 1, 0)]
+    # a circle that is shorter than the window is run around more than once
+    n_turns = 1 + -(-max(width - 1, 0) // max(len(sequence), 1))
+    return (sequence * n_turns)[: len(sequence) + max(width - 1, 0)]
+
+
+def check_flags(circular: Sequence[bool] | None, n: int) -> None:
+    """Raise InputError unless there is one flag for each of n sequences, or none at all."""
+    if circular is not None and len(circular) != n:
+        raise InputError("one flag per sequence is needed", found=len(circular), expected=n)
 
 
 def word_numbers(sequence: str, k: int) -> np.ndarray:

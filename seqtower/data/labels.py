@@ -19,7 +19,7 @@ from mirnagraph.reading.arguments import checked
 from mirnagraph.reading.parquet import is_parquet, parquet_columns, read_parquet
 from mirnagraph.reading.table import cell_problems as column_problems
 from mirnagraph.reading.table import one_of_each_case, read_table, repeated_cells
-from mirnagraph.reading.text import NOT_GIVEN, plain
+from mirnagraph.reading.text import is_not_given, plain
 from mirnagraph.sources.fasta import ID, SEQUENCE, read_fasta
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, RNA_TYPES, SequenceSet, rna_type
 
@@ -299,8 +299,8 @@ def _first_text(cells: pd.DataFrame) -> tuple[int, str] | None:
 
 
 def _given(cells: pd.DataFrame) -> pd.DataFrame:
-    """Cells with `NOT_GIVEN` as empty ones in a single column; among several it is an error."""
-    return cells.mask(cells.isin(NOT_GIVEN), "") if cells.shape[1] == 1 else cells
+    """Cells with ``NA`` as empty ones in a single column; among several it is an error."""
+    return cells.mask(cells.map(is_not_given), "") if cells.shape[1] == 1 else cells
 
 
 def _classes(cells: pd.Series, path: Path) -> tuple[pd.DataFrame, str]:
@@ -308,7 +308,10 @@ def _classes(cells: pd.Series, path: Path) -> tuple[pd.DataFrame, str]:
 
     Where a cell holds several classes, ``nucleus;cytoplasm``, an RNA may be in several.
     """
-    parts = [[part.strip() for part in cell.split(SEVERAL)] for cell in cells]
+    parts = [
+        ["" if is_not_given(part) else part.strip() for part in cell.split(SEVERAL)]
+        for cell in cells
+    ]
     one_of = one_of_each_case(part for cell in parts for part in cell)
     classes_of = [{one_of[part] for part in cell} - {""} for cell in parts]
     raise_problems(_joined_classes(cells, set(one_of), path))

@@ -13,8 +13,10 @@ import pandas as pd
 from mirnagraph.config import AtLeastTwo, Checked, require
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import ConfigError, InputError
-from mirnagraph.evaluation.metrics import FRACTIONS, MULTI_LABEL
+from mirnagraph.evaluation.metrics import FRACTIONS, KINDS, MULTI_LABEL
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.arrays import row_numbers
 
 RNA_TYPES = ("miRNA", "precursor", "lncRNA", "mRNA", "snoRNA", "circRNA", "other")
 CIRCLE = "circRNA"
@@ -98,6 +100,7 @@ def rna_type(text: str) -> str | None:
     return _TYPE_BY_LOWER_CASE.get(text.strip().lower())
 
 
+@checked
 def the_type(text: str) -> str:
     """Return the RNA type as `rna_type` does; raises ConfigError for an unknown one."""
     name = rna_type(text)
@@ -106,12 +109,14 @@ def the_type(text: str) -> str:
     return name
 
 
+@checked
 def vocabulary(types: Sequence[str] | None) -> tuple[str, ...]:
     """Return the types that occur, in the order of `RNA_TYPES`; empty for None."""
     present = set(types or ())
     return tuple(name for name in RNA_TYPES if name in present)
 
 
+@checked
 def type_numbers(types: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """Return the position of each type in a model's vocabulary: int64, shape (n,).
 
@@ -143,6 +148,10 @@ class SequenceSet:
         left_out: sequences and label rows that are not used: ``id``, ``reason``.
         types: one of `RNA_TYPES` per row, on which towers are conditioned; None for none.
         sets: name of the set of each row (see `seqtower.data.sets`); None for a single set.
+
+    Raises:
+        InputError: parts of different lengths, or labels other than 0, 1 and NaN.
+        ConfigError: an unknown kind or type.
     """
 
     index: NodeIndex
@@ -155,6 +164,26 @@ class SequenceSet:
     types: tuple[str, ...] | None = None
     sets: tuple[str, ...] | None = None
 
+    def __post_init__(self) -> None:
+        n = len(self.index)
+        for name in ("sequences", "groups", "types", "sets"):
+            values = getattr(self, name)
+            if values is not None and len(values) != n:
+                raise InputError(f"{name} do not fit the ids", found=len(values), expected=n)
+        shape = (n, len(self.compartments))
+        if np.shape(self.labels) != shape:
+            raise InputError(
+                "labels do not fit the ids", found=np.shape(self.labels), expected=shape
+            )
+        require(self.kind in KINDS, "kind", self.kind, " or ".join(KINDS))
+        unknown = [name for name in self.types or () if name not in RNA_TYPES]
+        require(not unknown, "types", unknown[:1], ", ".join(RNA_TYPES))
+        if (
+            self.kind != FRACTIONS
+            and not (np.isin(self.labels, (0, 1)) | np.isnan(self.labels)).all()
+        ):
+            raise InputError("labels must be 0 or 1 (NaN where unknown)")
+
     def __len__(self) -> int:
         return len(self.sequences)
 
@@ -165,6 +194,7 @@ class SequenceSet:
 
     def rows(self, numbers: np.ndarray) -> SequenceSet:
         """Return the RNAs with these row numbers, in their order."""
+        numbers = row_numbers(numbers, "rows", len(self))
         rows = numbers.tolist()
         ids = tuple(self.index.ids[row] for row in rows)
         kinds = tuple(self.index.kinds[row] for row in rows)
@@ -201,6 +231,7 @@ def sequences_sha256(data: SequenceSet) -> str:
     return total.hexdigest()
 
 
+@checked
 def of_dataset(dataset: Dataset) -> SequenceSet:
     """Return the RNAs of a dataset that have a sequence.
 

@@ -9,7 +9,17 @@ from itertools import pairwise
 import numpy as np
 
 from mirnagraph.config import require
-from seqtower.data.kmers import LETTERS, closed, kmer_counts, kmer_names, letter_codes, one_hot
+from mirnagraph.reading.arguments import checked
+from mirnagraph.reading.nucleotides import to_rna
+from seqtower.data.kmers import (
+    LETTERS,
+    check_flags,
+    closed,
+    kmer_counts,
+    kmer_names,
+    letter_codes,
+    one_hot,
+)
 
 LONGEST_KMER = 4
 
@@ -90,6 +100,7 @@ def descriptor_names() -> list[str]:
     ]
 
 
+@checked
 def descriptors(
     sequences: Sequence[str], *, window: int = 100, circular: Sequence[bool] | None = None
 ) -> np.ndarray:
@@ -109,7 +120,7 @@ def descriptors(
     "last" nucleotides are those on both sides of the junction.
 
     Args:
-        sequences: RNA, 5' to 3'.
+        sequences: of ACGTUN in any case, 5' to 3'.
         window: nucleotides of a window; the whole of a shorter RNA.
         circular: per RNA, whether it is a circle; None for none.
 
@@ -117,6 +128,8 @@ def descriptors(
         float32, shape (n, 758); columns as `descriptor_names`.
     """
     require(window >= 1, "window", window, "1 or more")
+    check_flags(circular, len(sequences))
+    sequences = [to_rna(sequence) for sequence in sequences]
     is_circle = [False] * len(sequences) if circular is None else list(circular)
     values = np.empty((len(sequences), len(descriptor_names())), dtype=np.float32)
     for start in range(0, len(sequences), AT_A_TIME):
@@ -279,13 +292,14 @@ def junction(sequences: Sequence[str], circular: Sequence[bool]) -> np.ndarray:
     one turn.
 
     Args:
-        sequences: RNA, 5' to 3'; the junction joins end and start.
+        sequences: of ACGTUN in any case, 5' to 3'; the junction joins end and start.
         circular: per RNA, whether it is a circle; all columns of others are 0.
 
     Returns:
         float32, shape (n, 185); columns as `junction_names`. A side is the whole of a shorter
         circle.
     """
+    check_flags(circular, len(sequences))
     letters = np.zeros((len(sequences), 2 * NEAR, len(LETTERS)), dtype=np.float32)
     for row, sequence in enumerate(sequences):
         before = one_hot(sequence[-NEAR:])

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from mirnagraph.config import Checked, Count, require
 from mirnagraph.embedding.factorization import ProximityConfig, proximity_embedding
+from mirnagraph.reading.arguments import checked
 from seqtower.data.kmers import word_numbers
 from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import Encoder
@@ -83,6 +84,7 @@ class GeneticSeq2Vec(Encoder):
         return cls(settings, arrays["vectors"])
 
 
+@checked
 def fit_geneticseq2vec(sequences: Sequence[str], config: GeneticSeq2VecConfig) -> np.ndarray:
     """Fit vectors of all k-mers on training sequences.
 
@@ -110,6 +112,7 @@ def fit_geneticseq2vec(sequences: Sequence[str], config: GeneticSeq2VecConfig) -
     return np.asarray(vectors / np.where(sd > 1e-6, sd, 1.0), dtype=np.float32)
 
 
+@checked
 def encode_kmers(sequence: str, vectors: np.ndarray, config: GeneticSeq2VecConfig) -> np.ndarray:
     """Vectors of the k-mers of a sequence, `stride` nucleotides apart; 0 for k-mers with an N.
 

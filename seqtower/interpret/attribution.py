@@ -16,6 +16,7 @@ from mirnagraph.config import Checked, Count, CountOrZero
 from mirnagraph.errors import import_extra
 from mirnagraph.evaluation.metrics import MULTI_LABEL
 from mirnagraph.parallel import Progress, report
+from mirnagraph.reading.nucleotides import rna_sequences
 from mirnagraph.seeds import generator
 from seqtower.data.batches import collate
 from seqtower.data.kmers import LETTERS
@@ -72,6 +73,7 @@ def attribute(
     Raises:
         MissingExtraError: captum is not installed.
     """
+    sequence = rna_sequences([sequence])[0]
     whole = model.whole_numbers([sequence])
     batch = collate(model.encoding([sequence]), [0], types=model.type_numbers(), numbers=whole)
     fixed = (batch.mask, batch.types, batch.numbers)
@@ -93,11 +95,10 @@ def attribute(
     with torch.no_grad():
         logits = model.tower(batch.inputs, *fixed)
         baseline_logits = model.tower(baseline, *fixed)
-    differences = (logits - baseline_logits)[0].tolist()
     columns = []
     errors = []
     report(progress, STEP, 0, n_steps)
-    for column, difference in enumerate(differences):
+    for column, difference in enumerate((logits - baseline_logits)[0].tolist()):
         values, delta = method.attribute(
             batch.inputs,
             baseline,
@@ -148,7 +149,8 @@ def top_kmers(
 ) -> list[tuple[str, str, float, int]]:
     """Return the k-mers with the highest attribution per compartment (DeepLocRNA, section 2.5).
 
-    Each RNA counts with its best k-mer; k-mers are ranked by the sum of their attributions.
+    Each RNA counts with its best k-mer; k-mers are ranked by the sum of their attributions. Where
+    the tower reads both ends of an RNA, no k-mer runs from one end into the other.
 
     Args:
         attributions: pairs of sequence and attribution.
@@ -164,17 +166,26 @@ def top_kmers(
     for column, name in enumerate(compartments):
         best: dict[str, list[float]] = {}
         for sequence, attribution in attributions:
-            read = "".join(sequence[position] for position in attribution.positions)
-            if len(read) < k:
+            sums = _window_sums(attribution.positions, attribution.values[:, column], k)
+            if not np.isfinite(sums).any():
                 continue
-            sums = np.convolve(attribution.values[:, column], np.ones(k), mode="valid")
             start = int(np.argmax(sums))
-            best.setdefault(read[start : start + k], []).append(float(sums[start]))
+            place = int(attribution.positions[start])
+            best.setdefault(sequence[place : place + k], []).append(float(sums[start]))
         ranked = sorted(
             best.items(), key=lambda item: (-len(item[1]) * float(np.mean(item[1])), item[0])
         )[:top]
         rows += [(name, kmer, float(np.mean(values)), len(values)) for kmer, values in ranked]
     return rows
+
+
+def _window_sums(positions: np.ndarray, values: np.ndarray, k: int) -> np.ndarray:
+    """Sum of every k values in a row; minus infinity where their positions are not neighbours."""
+    if len(positions) < k:
+        return np.zeros(0)
+    sums = np.convolve(values, np.ones(k), mode="valid")
+    is_whole = positions[k - 1 :] - positions[: len(positions) - k + 1] == k - 1
+    return np.where(is_whole, sums, -np.inf)
 
 
 MOST_MASKED = 20_000_000

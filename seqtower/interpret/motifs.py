@@ -13,6 +13,7 @@ from mirnagraph.errors import ConfigError, import_extra
 from seqtower.data.batches import Batch, collate, plan
 from seqtower.data.kmers import LETTERS
 from seqtower.data.motifs import Motif
+from seqtower.data.sequences import LengthPolicy
 from seqtower.encoders.base import ONE_HOT
 from seqtower.nn.layers import MaskedConv
 from seqtower.saved import SavedTower
@@ -49,7 +50,8 @@ def filter_motifs(model: SavedTower, sequences: Sequence[str]) -> list[Motif]:
     """Make motifs of the first-layer filters (RNATracker, section 3.3).
 
     A motif holds the nucleotide frequencies at the sites where a filter exceeds `SITE_SHARE` of its
-    highest activation. Filters with fewer than `FEWEST_SITES` sites are left out.
+    highest activation. Filters with fewer than `FEWEST_SITES` sites are left out. Where the tower
+    reads both ends of an RNA, a site lies in one of them.
 
     Args:
         model: the tower.
@@ -66,6 +68,7 @@ def filter_motifs(model: SavedTower, sequences: Sequence[str]) -> list[Motif]:
         )
     encoded = model.encoding(sequences)
     lengths = np.array([len(positions) for positions in encoded])
+    heads = np.array([_head(model.encoding.lengths, len(sequence)) for sequence in sequences])
     plans = plan(lengths, model.config.training.batch_tokens, 64)
     batches = [collate([encoded[row] for row in rows], rows) for rows in plans]
     motifs = []
@@ -76,24 +79,43 @@ def filter_motifs(model: SavedTower, sequences: Sequence[str]) -> list[Motif]:
         prefix = "" if len(layers) == 1 else f"layer_{number}_"
         for index in range(layer.conv.out_channels):
             is_site = [values[..., index] > SITE_SHARE * highest[index] for values in activations]
-            counts, n_sites = _count_sites(layer, batches, is_site)
+            counts, n_sites = _count_sites(layer, batches, is_site, heads)
             if n_sites >= FEWEST_SITES:
                 frequencies = (counts + 0.25) / (counts + 0.25).sum(axis=1, keepdims=True)
                 motifs.append(Motif(f"{prefix}filter_{index}", frequencies, n_sites))
     return motifs
 
 
+def _head(lengths: LengthPolicy, length: int) -> int:
+    """Nucleotides that are read before the gap of an RNA of which both ends are; else all."""
+    positions = lengths.positions(length)
+    gaps = np.flatnonzero(np.diff(positions) > 1)
+    return int(gaps[0]) + 1 if len(gaps) else len(positions)
+
+
 def _count_sites(
-    layer: MaskedConv, batches: Sequence[Batch], is_site: Sequence[torch.Tensor]
+    layer: MaskedConv,
+    batches: Sequence[Batch],
+    is_site: Sequence[torch.Tensor],
+    heads: np.ndarray,
 ) -> tuple[np.ndarray, int]:
-    """Count nucleotides at the sites of a filter, shape (kernel, 4), and the sites within RNAs."""
+    """Count nucleotides at the sites of a filter, shape (kernel, 4), and the sites within RNAs.
+
+    Args:
+        layer: of the filter.
+        batches: RNAs.
+        is_site: where the filter is active, of each batch.
+        heads: of `_head`, by row number.
+    """
     kernel = layer.conv.kernel_size[0]
     counts = np.zeros((kernel, len(LETTERS)))
     n_sites = 0
     for batch, mask in zip(batches, is_site, strict=True):
         rna, position = torch.nonzero(mask, as_tuple=True)
         first = position - layer.before
+        head = torch.from_numpy(heads[batch.rows])[rna]
         is_inside = (first >= 0) & (first + kernel <= batch.lengths[rna])
+        is_inside &= (first + kernel <= head) | (first >= head)
         rna = rna[is_inside]
         first = first[is_inside]
         for offset in range(kernel):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mirnagraph.names import MirbaseNames
+from mirnagraph.sources.assemble import match_names
 from mirnagraph.sources.rnalocate import (
     label_table,
     labels,
@@ -92,6 +93,29 @@ def test_a_name_belongs_to_every_id_of_its_molecule(
 
 def test_a_molecule_that_is_not_in_the_dataset_matches_nothing(names: MirbaseNames) -> None:
     assert match_molecules(["hsa-miR-30b-5p", "hsa-miR-99"], IDS, names) == {}
+
+
+def test_names_without_a_species_are_of_that_of_mirbase() -> None:
+    columns = ["hairpin_id", "family_id", "mature_acc", "mature_id", "mature_evidence"]
+    mouse = MirbaseNames.of(
+        hairpins=pd.DataFrame(
+            [("mmu-mir-21a", "MI0000569", "ACGU")], columns=["id", "accession", "sequence"]
+        ),
+        joined=pd.DataFrame(
+            [("mmu-mir-21a", "", "MIMAT0000530", "mmu-miR-21a-5p", "experimental", "ACGU")],
+            columns=[*columns, "mature_seq"],
+        ),
+        aliases=pd.DataFrame([], columns=["accession", "name"]),
+        species="mmu",
+    )
+    ids = ["mmu-mir-21a", "miR-999"]  # miRBase has no 999
+    for match in (match_molecules, match_names):
+        assert match(["miR-21a-5p", "mmu-miR-999-3p", "miR-999-3p"], ids, mouse) == {
+            "miR-21a-5p": ["mmu-mir-21a"],
+            "mmu-miR-999-3p": ["miR-999"],
+            "miR-999-3p": ["miR-999"],
+        }
+        assert match(["hsa-miR-999-3p", "hsa-miR-21a-5p"], ids, mouse) == {}
 
 
 def test_star_is_written_as_mirbase_did() -> None:
