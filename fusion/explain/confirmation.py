@@ -83,7 +83,7 @@ def read_confirmations(
     if species is not None:
         is_other_species = (records["species"].str.lower() != species.lower()).to_numpy()
     reason = np.where(column.isna(), "compartment is not in the dataset", "")
-    reason = np.where(rows.str.len() == 0, "RNA is not in the dataset", reason)
+    reason = np.where(rows.map(len) == 0, "RNA is not in the dataset", reason)
     reason = np.where(is_other_species, "another species", reason)
     listed = np.zeros(len(dataset.index), dtype=bool)
     listed[rows[~is_other_species].explode().dropna().astype(int)] = True

@@ -212,6 +212,11 @@ def test_a_table_confirms_predictions(tmp_path: Path, networks: NetworkSet) -> N
         match=r"evidence\.tsv: no record has an RNA .*RNA is not in the dataset: 1",
     ):
         read_confirmations(path, dataset)
+    path.write_text("rna_id\tcompartment\n")
+    with pytest.raises(
+        InputError, match=r"no record has an RNA .*; found nothing, expected e\.g\."
+    ):
+        read_confirmations(path, dataset)
     path.write_text("rna_id\tplace\nhsa-mir-9\tNucleus\n")
     with pytest.raises(InputError, match="missing column"):
         read_confirmations(path, dataset)
