@@ -54,8 +54,8 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
         inputs: name of each input -> its path; what does not exist is passed over.
 
     Raises:
-        InputError: an output is an input, a folder above one, another output, or a file of a
-            folder that mirnagraph wrote.
+        InputError: an output is an input, a folder above one, another output or inside it, or a
+            file of a folder that mirnagraph wrote.
     """
     for name, path in outputs.items():
         _check_name(name, Path(path))
@@ -72,6 +72,12 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
         for other, twin in named[:place]:
             if is_same(path, twin):
                 raise InputError(f"{other} and {name} are the same", file=path, hint=_HINT)
+            for inner, below, outer, above in (
+                (name, path, other, twin),
+                (other, twin, name, path),
+            ):
+                if _is_above(above, below):
+                    raise InputError(f"{inner} is inside {outer}", file=below, hint=_HINT)
 
 
 def _check_name(name: str, path: Path) -> None:

@@ -163,7 +163,7 @@ def test_strict_names_all_at_once(model: SavedModel, first: str) -> None:
 
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", "\x1b[31mred"])
 def test_a_name_that_no_table_can_hold_is_refused(model: SavedModel, name: str) -> None:
-    with pytest.raises(InputError, match="a control character in a name; found .*expected a line"):
+    with pytest.raises(InputError, match=r"a control character in a name; found .*expected a line"):
         mirnagraph.predict(model, [name])
 
 
