@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from seqtower.data.kmers import LETTERS
 
 DEFAULT_SITES = 20
 """Sites of a motif in a file that does not state them, as in the MEME suite."""
+
+LARGEST_STATED = 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,30 +59,33 @@ def read_meme(path: str | Path) -> list[Motif]:
     """Read motifs in MEME's minimal format; a name is the text after ``MOTIF``.
 
     Raises:
-        InputError: another alphabet than ACGU or ACGT, a row that is not four frequencies, or no
-            motif.
+        InputError: another alphabet than ACGU or ACGT, a row that is not four frequencies, a matrix
+            that is not as wide as it states, or no motif.
     """
     motifs: list[Motif] = []
     name = ""
     rows = list[list[float]]()
     sites = DEFAULT_SITES
+    width = None
     in_matrix = False
     for number, line in enumerate([*read_text(path).split("\n"), "MOTIF "], 1):
         if line.startswith("ALPHABET="):
             _check_alphabet(line.split("=", 1)[1].strip(), path, number)
         if line.startswith("MOTIF"):
             if name and rows:
+                _check_width(rows, width, name, path, number)
                 frequencies = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
                 motifs.append(Motif(name, frequencies, sites))
+            elif name:
+                raise InputError(f"the motif {name} has no matrix", file=path, line=number)
             name = line[5:].strip()
             rows = []
             in_matrix = False
         elif line.startswith("letter-probability matrix"):
             in_matrix = True
             fields = line.replace("=", " ").split()
-            sites = DEFAULT_SITES
-            if "nsites" in fields:
-                sites = int(float(fields[fields.index("nsites") + 1]))
+            sites = _stated(fields, "nsites", path, number) or DEFAULT_SITES
+            width = _stated(fields, "w", path, number)
         elif in_matrix and line.strip() and not line.startswith("URL"):
             rows.append(_frequencies(line, path, number))
         elif not line.strip() and rows:
@@ -96,12 +102,44 @@ def _check_alphabet(alphabet: str, path: str | Path, line: int) -> None:
         raise InputError("another alphabet", file=path, line=line, found=alphabet, expected="ACGU")
 
 
+def _stated(fields: list[str], name: str, path: str | Path, line: int) -> int | None:
+    """A number of the line above a matrix, such as its width; None where it is not stated."""
+    if name not in fields:
+        return None
+    text = "".join(fields[fields.index(name) + 1 :][:1])
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 1 <= value <= LARGEST_STATED:
+        expected = f"1 to {LARGEST_STATED:,}"
+        raise InputError(
+            f"not a number of {name}", file=path, line=line, found=text, expected=expected
+        )
+    return int(value)
+
+
+def _check_width(
+    rows: list[list[float]], width: int | None, name: str, path: str | Path, end: int
+) -> None:
+    """Raise InputError for a motif with more or fewer lines than it states, such as a cut one."""
+    if width is not None and len(rows) != width:
+        raise InputError(
+            f"the matrix of {name} is not as wide as it states",
+            file=path,
+            line=end,
+            found=f"{len(rows)} lines before this one",
+            expected=f"w= {width}",
+        )
+
+
 def _frequencies(text: str, path: str | Path, line: int) -> list[float]:
     try:
         row = [float(cell) for cell in text.split()]
     except ValueError:
         row = []
-    if len(row) != len(LETTERS) or min(row) < 0 or abs(sum(row) - 1) > 0.05:
+    is_sum = len(row) == len(LETTERS) and abs(sum(row) - 1) <= 0.05  # not of nan
+    if not is_sum or min(row) < 0:
         raise InputError(
             "not four frequencies that sum to 1", file=path, line=line, found=text.strip()
         )

@@ -192,6 +192,9 @@ def test_a_filter_becomes_the_motif_it_looks_for_and_tomtom_knows_it(
     assert (matches["q_value"].iloc[1:] > 0.05).all()
 
 
+MATRIX = "letter-probability matrix: alength= 4"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -204,6 +207,15 @@ def test_a_filter_becomes_the_motif_it_looks_for_and_tomtom_knows_it(
             "MOTIF a\nletter-probability matrix: alength= 4 w= 1\n 0.5 0.5 x 0\n",
             "line 3: not four frequencies",
         ),
+        (f"MOTIF a\n{MATRIX} w= 1\n nan 0.5 0.5 0\n", "line 3: not four frequencies"),
+        (
+            f"MOTIF a\n{MATRIX} w= 2\n 0.5 0.5 0 0\nMOTIF b\n{MATRIX} w= 1\n 1 0 0 0\n",
+            "line 4: the matrix of a is not as wide as it states; found 1 lines .* expected w= 2",
+        ),
+        (f"MOTIF a\n{MATRIX} w= x\n 1 0 0 0\n", "line 2: not a number of w; found x"),
+        (f"MOTIF a\n{MATRIX} w= 1 nsites=\n 1 0 0 0\n", "line 2: not a number of nsites; found"),
+        (f"MOTIF a\n{MATRIX} nsites= nan\n 1 0 0 0\n", "not a number of nsites; found nan"),
+        (f"MOTIF a\nMOTIF b\n{MATRIX}\n 1 0 0 0\n", "line 2: the motif a has no matrix"),
         ("nothing\n", "no motif in MEME format"),
     ],
 )
