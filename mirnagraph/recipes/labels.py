@@ -229,7 +229,8 @@ def _check_rows_agree(long: pd.DataFrame, path: Path) -> None:
     """Raise InputError for an RNA with a 1 in one row and a 0 in another."""
     known = long[long["label"].isin(("0", "1"))]
     of_pair = known.groupby(["rna", "compartment"])
-    differing = known[known["label"] != of_pair["label"].transform("first")]
+    first = of_pair["line"].transform("first")
+    differing = known.assign(first=first)[known["label"] != of_pair["label"].transform("first")]
     if differing.empty:
         return
     row = differing.iloc[0]
@@ -239,7 +240,7 @@ def _check_rows_agree(long: pd.DataFrame, path: Path) -> None:
         line=int(row["line"]),
         column=str(row["compartment"]),
         found=row["label"],
-        expected=f"the label of line {of_pair['line'].transform('first')[row.name]}",
+        expected=f"the label of line {row['first']}",
     )
 
 
