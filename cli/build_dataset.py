@@ -56,6 +56,8 @@ def build_dataset(
     from mirnagraph.errors import ConfigError
 
     if new:
+        if out is not None or overwrite:
+            raise ConfigError("--new writes a recipe to RECIPE; omit --out and --overwrite")
         write_new(recipe)
         return
     if recipe is None:

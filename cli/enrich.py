@@ -96,9 +96,9 @@ def enrich(
     others = None if background is None else read_name_list(background)
     folder = run or default_model(members, model=FORMAT)
     model = open_fusion_model(folder)
-    if strict:
-        place = partial(place_of_names, lines=lines, file=file_title(names))
-        require_found(find_names(model, members), place)
+    matched = find_names(model, members)
+    if strict or not len(matched.rows):
+        require_found(matched, partial(place_of_names, lines=lines, file=file_title(names)))
     studied = popularity_of_run(model, folder, networks)
     with progress_bars():
         result = enrich_names(

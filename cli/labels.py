@@ -70,11 +70,12 @@ def read_labels(
     from mirnagraph.sources.rnalocate import label_table, read_rnalocate
     from mirnagraph.writing.targets import check_outputs
 
-    if out.exists() and not overwrite:
-        raise InputError(
-            "the output table exists", file=out, hint="name another, or pass --overwrite"
-        )
     left_out = out.with_name(f"{out.stem}_left_out.tsv")
+    for path in (out, left_out):
+        if path.exists() and not overwrite:
+            raise InputError(
+                "the output table exists", file=path, hint="name another, or pass --overwrite"
+            )
     check_outputs({"--out": out, "the table of what is left out": left_out}, {"RECORDS": records})
     table = read_rnalocate(records)
     dataset = load_dataset(data)

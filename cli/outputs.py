@@ -32,6 +32,17 @@ WRITES_FOLDER = {
 """
 
 
+SUFFIXES = {
+    ("rank", "out"): (".tsv", ".txt"),
+    ("compare", "out"): (".tsv", ".txt"),
+    ("seq_compare", "out"): (".tsv", ".txt"),
+    ("read_labels", "out"): (".tsv", ".txt"),
+    ("report", "out"): (".html", ".htm"),
+    ("compare", "plot"): (".png",),
+    ("enrich", "plot"): (".png",),
+}
+"""Command and parameter of outputs of one format -> its suffixes."""
+
 THRESHOLDS = ".thresholds.json"
 """What commands of predictions write next to their output, see `mirnagraph.runs.table_file`."""
 
@@ -73,9 +84,10 @@ def check_paths(command: str, values: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: the current folder is gone.
+        ConfigError: the suffix of an output is that of another format.
         InputError: see `mirnagraph.writing.targets.check_outputs`.
     """
-    from mirnagraph.writing.targets import check_outputs
+    from mirnagraph.writing.targets import check_outputs, check_suffix
 
     _check_current_folder()
     outputs = {}
@@ -86,6 +98,7 @@ def check_paths(command: str, values: Mapping[str, Any]) -> None:
         for one in several:
             if name in OUTPUTS and isinstance(one, Path):
                 outputs[shown] = one
+                check_suffix(one, SUFFIXES.get((command, name), ()))
                 if name == "out" and command in WRITES_THRESHOLDS:
                     outputs[f"{shown} FILE{THRESHOLDS}"] = Path(f"{one}{THRESHOLDS}")
             elif isinstance(one, Path) or (name in NAMES_OR_PATHS and isinstance(one, str)):

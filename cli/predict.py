@@ -41,6 +41,9 @@ MAX_SHOWN = 1_000
 MAX_NAMED = 10
 """Most unknown names in a message."""
 
+MAX_LETTERS = 100
+"""Most letters of a name in a message."""
+
 RunOption = Annotated[
     Path | None,
     Option(
@@ -316,7 +319,9 @@ def _unanswered(counts: StreamCounts) -> str:
     """Names without a prediction, the first of them in full."""
     names = list(counts.unanswered)
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    first = ", ".join(names[:MAX_NAMED])
+    first = ", ".join(
+        name if len(name) <= MAX_LETTERS else f"{name[:MAX_LETTERS]}…" for name in names[:MAX_NAMED]
+    )
     return f"{counted(len(names), 'name')} without a prediction: {first}{more}"
 
 

@@ -80,10 +80,11 @@ HeaderLabelsOption = Annotated[
 ]
 
 DataOption = Annotated[
-    str,
+    str | None,
     Option(
         help="Dataset used without --fasta: demo (synthetic, one planted motif per compartment), "
-        "mirna1041, or a dataset folder."
+        "mirna1041, or a dataset folder.",
+        show_default="demo",
     ),
 ]
 
@@ -227,7 +228,7 @@ def train(
     fasta: TrainFastaOption = None,
     labels: LabelsOption = None,
     labels_in_header: HeaderLabelsOption = None,
-    data: DataOption = "demo",
+    data: DataOption = None,
     sets: SetsOption = None,
     label: LabelOption = None,
     type_column: TypeColumnOption = None,

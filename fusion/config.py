@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fusion.model_config import (
     AttentionConfig,
@@ -14,7 +14,17 @@ from fusion.model_config import (
     MixSettings,
     TrainConfig,
 )
-from mirnagraph.config import from_dict, load_settings, preset_names, require, require_range
+from mirnagraph.config import (
+    AtLeastTwo,
+    Checked,
+    Count,
+    CountOrZero,
+    PositiveOrZero,
+    from_dict,
+    load_settings,
+    preset_names,
+    require,
+)
 from mirnagraph.embedding.embed import EMBEDDERS
 from mirnagraph.embedding.graph_encoders import GraphTransformerConfig
 from mirnagraph.embedding.node2vec import Node2VecConfig
@@ -41,7 +51,7 @@ NEURAL = ("attention", FUSION)
 
 
 @dataclass(frozen=True)
-class FoldSettings:
+class FoldSettings(Checked):
     """Protocol: which RNAs, and which folds.
 
     Attributes:
@@ -55,18 +65,14 @@ class FoldSettings:
     """
 
     split: str = "random"
-    n_folds: int = 10
-    rnas: str = "all"
+    n_folds: AtLeastTwo = 10
+    rnas: Annotated[str, ("all", "located")] = "all"
     protocol: str = ""
     cold: bool = False
 
-    def __post_init__(self) -> None:
-        require_range(self, "2 or more", "n_folds")
-        require(self.rnas in ("all", "located"), "rnas", self.rnas, "'all' or 'located'")
-
 
 @dataclass(frozen=True)
-class EmbeddingSettings:
+class EmbeddingSettings(Checked):
     """Embedding of networks; no label is read.
 
     Attributes:
@@ -79,15 +85,15 @@ class EmbeddingSettings:
         options: settings of an embedder other than node2vec, without ``dim``, as plain values.
     """
 
-    similarity_dim: int = 64
-    association_dim: int = 128
+    similarity_dim: Count = 64
+    association_dim: Count = 128
     node2vec: Node2VecConfig = field(default_factory=Node2VecConfig)
     graph_transformer: GraphTransformerConfig = field(default_factory=GraphTransformerConfig)
     embedder: str = NODE2VEC
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_range(self, "1 or more", "similarity_dim", "association_dim")
+        super().__post_init__()
         if self.embedder == NODE2VEC:
             expected = "none for embedder 'node2vec', which reads the table 'node2vec'"
             require(not self.options, "options", self.options, expected)
@@ -103,7 +109,7 @@ class EmbeddingSettings:
 
 
 @dataclass(frozen=True)
-class TokenSettings:
+class TokenSettings(Checked):
     """Names of the tokens that attention and the trees read.
 
     The grammar of names is in `fusion.tokens.names`, kinds are in `fusion.tokens.table.TOKENS`:
@@ -126,9 +132,9 @@ class TokenSettings:
 
     attention: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()
-    svd_dim: int = 32
-    neighbours: int = 20
-    letters: int = 500
+    svd_dim: Count = 32
+    neighbours: Count = 20
+    letters: Count = 500
     body_fluids: bool = False
 
     @property
@@ -137,12 +143,12 @@ class TokenSettings:
         return (*self.attention, *self.trees)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(len(self.names) > 0, "tokens", self.attention, "at least one token")
-        require_range(self, "1 or more", "svd_dim", "neighbours", "letters")
 
 
 @dataclass(frozen=True)
-class TowerSettings:
+class TowerSettings(Checked):
     """Sequence tower of the tokens ``tower`` and ``partner_sequences:KIND``.
 
     Attributes:
@@ -162,14 +168,15 @@ class TowerSettings:
 
     preset: str = "hairpin"
     mode: str = CROSSFIT
-    epochs: int = 0
-    parts: int = 3
+    epochs: CountOrZero = 0
+    parts: AtLeastTwo = 3
     families: bool = True
-    dim: int = 16
+    dim: Count = 16
     partners: str = ""
     partner_fasta: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         presets = preset_names("seqtower")
         expected = f"one of {', '.join(presets)}"
         require(self.preset in presets, "preset", self.preset, expected)
@@ -179,9 +186,6 @@ class TowerSettings:
                 f"removed; use {CROSSFIT!r}"
             )
         require(self.mode == CROSSFIT, "mode", self.mode, repr(CROSSFIT))
-        require_range(self, "0 or more", "epochs")
-        require_range(self, "2 or more", "parts")
-        require_range(self, "1 or more", "dim")
 
     def config(self) -> SeqConfig:
         """Settings of the tower; the learning rate decays over `epochs`."""
@@ -194,7 +198,7 @@ class TowerSettings:
 
 
 @dataclass(frozen=True)
-class RankingSettings:
+class RankingSettings(Checked):
     """Score by which `rank` and `train --temporal` rank unlabelled pairs of RNA and compartment.
 
     Weights of a mean that orders the RNAs of a compartment (see `fusion.temporal.score`).
@@ -206,18 +210,18 @@ class RankingSettings:
             mature sequence.
     """
 
-    model: float = 1.0
-    popularity: float = 1.0
-    molecule: float = 1.0
+    model: PositiveOrZero = 1.0
+    popularity: PositiveOrZero = 1.0
+    molecule: PositiveOrZero = 1.0
 
     def __post_init__(self) -> None:
-        require_range(self, "0 or more", "model", "popularity", "molecule")
+        super().__post_init__()
         weights = (self.model, self.popularity, self.molecule)
         require(sum(weights) > 0, "ranking", weights, "one weight above 0")
 
 
 @dataclass(frozen=True)
-class ExperimentConfig:
+class ExperimentConfig(Checked):
     """All settings of a run; with the data they decide every number.
 
     Attributes:
@@ -238,8 +242,8 @@ class ExperimentConfig:
     tokens: TokenSettings
     preset: str = "default"
     source: str = ""
-    seed: int = 0
-    neural: str = "attention"
+    seed: CountOrZero = 0
+    neural: Annotated[str, NEURAL] = "attention"
     newcomers: str = "cold"
     folds: FoldSettings = field(default_factory=FoldSettings)
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
@@ -257,10 +261,6 @@ class ExperimentConfig:
     def token_names(self) -> tuple[str, ...]:
         """Tokens of all parts of the model; may repeat."""
         return (*self.tokens.names, *self.kernel.tokens)
-
-    def __post_init__(self) -> None:
-        require_range(self, "0 or more", "seed")
-        require(self.neural in NEURAL, "neural", self.neural, " or ".join(NEURAL))
 
 
 def experiment_config(

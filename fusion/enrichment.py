@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fusion import api
-from fusion.explain.ranking import networks_of_run
+from fusion.explain.run import find_networks
 from fusion.export.load import Model, load
 from fusion.models.predict import match_queries, reference_of
 from fusion.models.reference import ReferenceRNAs
@@ -233,7 +233,10 @@ def _membership(members: NameList, rows: np.ndarray) -> np.ndarray:
         InputError: the list is empty, outside the background, or all of it.
     """
     if not len(members.rows):
-        raise InputError("no name of the list is an RNA of the model")
+        raise InputError(
+            "no name of the list is an RNA of the model",
+            found=", ".join(list(members.not_found)[:3]) or None,
+        )
     is_member = np.isin(rows, members.rows)
     if not is_member.any():
         raise InputError("no RNA of the list is in the background")
@@ -331,18 +334,20 @@ def popularity_of_run(
         model: of the run.
         run: run folder.
         networks: folder of the networks; None for the model's own numbers, and where it has none
-            for the networks that `networks_of_run` finds.
+            for the networks that `find_networks` finds.
 
     Raises:
-        CheckpointError, InputError: see `networks_of_run`.
+        CheckpointError, InputError: see `find_networks`; no networks were found.
     """
     reference = reference_of(model).of_networks()
     if networks is None and DEGREE in reference.tokens.sources:
         return popularity_of(reference)
-    dataset = networks_of_run(run, networks).dataset
-    if dataset.index != reference.index:
+    found, reason = find_networks(run, model, networks)
+    if found is None:
+        raise CheckpointError(f"no numbers of associations to compare by: {reason}", file=run)
+    if found.dataset.index != reference.index:
         raise CheckpointError("the networks hold other RNAs than the model's", file=run)
-    return popularity(dataset)
+    return popularity(found.dataset)
 
 
 def _measured(

@@ -14,7 +14,6 @@ from mirnagraph.config import (
     PositiveOrZero,
     Rate,
     require,
-    require_range,
 )
 
 READOUTS = ("concat", "mean", "queries", "light_queries")
@@ -26,7 +25,7 @@ TIMES = "*"
 
 
 @dataclass(frozen=True)
-class AttentionConfig:
+class AttentionConfig(Checked):
     """Settings of `fusion.models.attention.TokenFusion`.
 
     Attributes:
@@ -49,27 +48,22 @@ class AttentionConfig:
             that starts at 1, so that attention learns a correction.
     """
 
-    dim: int = 128
+    dim: Count = 128
     n_heads: int = 4
-    n_layers: int = 1
-    hidden_factor: float = 2.0
-    dropout: float = 0.3
-    input_dropout: float = 0.0
-    token_dropout: float = 0.0
-    readout: str = "queries"
+    n_layers: CountOrZero = 1
+    hidden_factor: Positive = 2.0
+    dropout: Rate = 0.3
+    input_dropout: Rate = 0.0
+    token_dropout: Rate = 0.0
+    readout: Annotated[str, READOUTS] = "queries"
     residual: bool = False
-    block_dropout: float = -1.0
+    block_dropout: Annotated[float, "below 1"] = -1.0
     norm_first: bool = False
 
     def __post_init__(self) -> None:
-        require_range(self, "1 or more", "dim")
+        super().__post_init__()
         is_divisor = self.n_heads >= 1 and self.dim % self.n_heads == 0
         require(is_divisor, "n_heads", self.n_heads, f"a divisor of dim = {self.dim}")
-        require_range(self, "0 or more", "n_layers")
-        require_range(self, "above 0", "hidden_factor")
-        require_range(self, "in [0, 1)", "dropout", "input_dropout", "token_dropout")
-        require_range(self, "below 1", "block_dropout")
-        require(self.readout in READOUTS, "readout", self.readout, " or ".join(READOUTS))
 
 
 @dataclass(frozen=True)
@@ -191,7 +185,7 @@ class KernelSettings:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """Training of `fusion.models.attention.TokenFusion`.
 
     Attributes:
@@ -212,30 +206,25 @@ class TrainConfig:
         distillation: weight of the trees' probability in a student's target, in [0, 1].
     """
 
-    epochs: int = 120
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    patience: int = 15
-    inner_fraction: float = 0.1
-    n_members: int = 1
-    n_students: int = 0
-    student_layers: int = 1
-    distillation: float = 0.6
+    epochs: Count = 120
+    batch_size: Count = 64
+    learning_rate: Positive = 1e-3
+    weight_decay: PositiveOrZero = 1e-2
+    patience: Count = 15
+    inner_fraction: Annotated[float, "in [0, 0.5]"] = 0.1
+    n_members: CountOrZero = 1
+    n_students: CountOrZero = 0
+    student_layers: CountOrZero = 1
+    distillation: Annotated[float, "in [0, 1]"] = 0.6
 
     def __post_init__(self) -> None:
-        require_range(self, "1 or more", "epochs", "batch_size", "patience")
-        require_range(self, "above 0", "learning_rate")
-        require_range(self, "in [0, 0.5]", "inner_fraction")
-        numbers = (self.n_members, self.n_students)
-        require(min(numbers) >= 0, "n_members, n_students", numbers, "0 or more")
-        require(sum(numbers) >= 1, "n_members + n_students", 0, "1 or more")
-        require_range(self, "0 or more", "weight_decay", "student_layers")
-        require_range(self, "in [0, 1]", "distillation")
+        super().__post_init__()
+        n_models = self.n_members + self.n_students
+        require(n_models >= 1, "n_members + n_students", n_models, "1 or more")
 
 
 @dataclass(frozen=True)
-class MixSettings:
+class MixSettings(Checked):
     """Weights of the components in the mean of logits, thresholds and calibration.
 
     Weights are scaled to sum to 1 over the components of a model.
@@ -253,17 +242,10 @@ class MixSettings:
             that a component was not trained on.
     """
 
-    attention: float = 1.0
-    extra_trees: float = 1.0
-    boosting: float = 1.0
-    kernel: float = 1.0
-    thresholds: str = "mcc"
-    calibration_part: float = 0.0
-    least_gain: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_range(self, "above 0", "attention", "extra_trees", "boosting")
-        require_range(self, "0 or more", "kernel", "least_gain")
-        require_range(self, "in [0, 0.5]", "calibration_part")
-        is_rule = self.thresholds in ("half", "mcc")
-        require(is_rule, "thresholds", self.thresholds, "'half' or 'mcc'")
+    attention: Positive = 1.0
+    extra_trees: Positive = 1.0
+    boosting: Positive = 1.0
+    kernel: PositiveOrZero = 1.0
+    thresholds: Annotated[str, ("half", "mcc")] = "mcc"
+    calibration_part: Annotated[float, "in [0, 0.5]"] = 0.0
+    least_gain: PositiveOrZero = 0.0

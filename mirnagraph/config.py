@@ -25,7 +25,7 @@ APPEND = "append"
 
 
 MOST = 1_000_000_000
-"""Largest count of settings, such as epochs or trees; not of seeds."""
+"""Largest number of settings with a range, such as epochs or rates; not of seeds."""
 
 LARGEST = 2**63 - 1
 """Largest whole number that is read, as in most of TOML."""
@@ -86,9 +86,6 @@ class Checked:
                 require(value in valid, name, value, f"one of {', '.join(valid)}")
             else:
                 require_range(self, valid, name)
-                value = getattr(self, name)
-                if isinstance(value, int) and name != "seed":
-                    require(value <= MOST, name, value, f"{MOST:,} at most")
 
 
 @cache
@@ -101,10 +98,14 @@ def _valid_values(kind: type) -> list[tuple[str, Any]]:
 
 
 def require_range(settings: Any, expected: str, *names: str) -> None:
-    """Raise ConfigError unless each of the named settings is in a range of `RANGES`."""
+    """Raise ConfigError unless each of the named settings is in a range of `RANGES`.
+
+    None but a seed is above `MOST`.
+    """
     for name in names:
         value = getattr(settings, name)
         require(RANGES[expected](value), name, value, expected)
+        require(name == "seed" or value <= MOST, name, value, f"{MOST:,} at most")
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -207,6 +208,9 @@ def _check_keys(
     for key, value in values.items():
         if key not in known:
             raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, known)}")
+        if get_origin(hints[key]) in (list, tuple) and not isinstance(value, list | tuple):
+            found = f"found {value!r} ({type(value).__name__})"
+            raise ConfigError(f"{where}.{key}: {found}, expected a list")
         if is_dataclass(hints[key]):
             _check_keys(hints[key], value, f"{where}.{key}", structured)
             structured(value, hints[key], f"{where}.{key}")  # ranges, with the name of the table
@@ -287,6 +291,7 @@ def load_settings(  # noqa: PLR0913 (one function for the settings of every pack
     read = load_toml(file) if file is not None else {}
     for table in skip:
         read.pop(table, None)
+    is_of_file = "preset" in read
     name = read.pop("preset", preset)
     if not isinstance(name, str):
         raise ConfigError(f"{file}: found preset = {name!r}, expected the name of a preset")
@@ -296,7 +301,7 @@ def load_settings(  # noqa: PLR0913 (one function for the settings of every pack
     try:
         values = preset_values(package, name)
     except ConfigError as error:
-        raise ConfigError(str(error) if file is None else f"{where}: {error}") from None
+        raise ConfigError(f"{where}: {error}" if is_of_file else str(error)) from None
     for laid in (read, over or {}):
         values = lay_over(_without_replaced(values, laid, whole), laid, where)
     return from_dict(kind, values, where) if build is None else build(values, where)

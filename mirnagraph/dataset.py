@@ -18,7 +18,7 @@ from mirnagraph.folder.columns import (
     PAIR,
     check_compartments,
     check_file_part,
-    check_kind,
+    check_kinds,
 )
 from mirnagraph.folder.read import FORMAT_VERSION, read_folder
 from mirnagraph.io import check_nucleotides, write_folder, write_tsv
@@ -130,8 +130,8 @@ class Dataset:
                 expected=sorted(self.associations),
             )
         problems: list[InputError] = []
+        check_kinds(list(self.associations), where)
         for kind in self.associations:
-            check_kind(kind, where)
             problems += self._association_problems(kind, where)
         raise_problems(problems)
         for name, measurement in self.measurements.items():

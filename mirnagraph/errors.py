@@ -135,6 +135,8 @@ def _shorten(value: object, limit: int = 200) -> str:
         return "nothing"
     if not text.isprintable():
         text = repr(text)[1:-1]
+    if len(text) == 1 and not text.isascii():  # looks like another, such as a Greek A
+        text = f"{text} (U+{ord(text):04X})"
     if text != text.strip():  # blanks at an end would not be seen
         text = f"'{text}'"
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

@@ -218,7 +218,7 @@ def _check_ends(entry: Choices | Range, setting: str, where: str) -> None:
     valid = _ranges(NetworkConfig, NETWORKS) | _ranges(ExperimentConfig)
     expected = valid.get(setting)
     for value in values:
-        is_large = isinstance(value, int) and value > MOST
+        is_large = isinstance(value, int | float) and value > MOST
         is_inside = not isinstance(expected, str) or RANGES[expected](value)
         is_known = not isinstance(expected, tuple) or value in expected
         if is_large or not (is_inside and is_known):

@@ -143,6 +143,10 @@ def networks_of_run(run: str | Path, networks: str | Path | None = None) -> Netw
     """
     about = read_run_json(run)
     expected = str(about.get("inputs", {}).get("networks", ""))
+    if not expected:
+        raise InputError(
+            "a run on sequences, not on networks", file=run, expected="a run of `mirnagraph train`"
+        )
     loaded, folder = networks_or_demo(networks)
     if networks_sha256(loaded) == expected:
         return loaded
@@ -170,7 +174,7 @@ def read_run(run: str | Path, networks: NetworkSet) -> FinishedRun:
         ConfigError: a run with additional RNA sets.
     """
     run = Path(run)
-    about = read_finished_run(run)
+    about = read_finished_run(run, "predictions.tsv")
     if about.get("inputs", {}).get("networks") != networks_sha256(networks):
         raise CheckpointError(
             OTHER_NETWORKS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fusion.export.files import (
 from fusion.export.load import load, model_facts
 from fusion.models.reference import ARRAYS, TABLE
 from fusion.models.saved import COLD_START, SavedModel
+from mirnagraph.errors import ConfigError
 from mirnagraph.io import write_folder, write_text
 from mirnagraph.names.store import FILES as NAME_FILES
 from mirnagraph.networks.network import NetworkSet
@@ -31,6 +33,9 @@ from mirnagraph.runs.folder import package_versions
 from mirnagraph.runs.model_file import HEADER, WEIGHTS, without_places
 from mirnagraph.writing.contents import MODEL
 from mirnagraph.writing.files import copy_file
+
+_LICENSE = re.compile(r"[\w.+-]+")
+"""Name of a licence; more, such as a line end, would be other settings of the model card."""
 
 
 @checked
@@ -64,8 +69,11 @@ def export_run(
     Raises:
         InputError: not a finished run, a run without a model, or `folder` is not empty.
         CheckpointError: the model is damaged, or the networks hold other RNAs.
-        ConfigError: `networks` for a model without reference RNAs.
+        ConfigError: a `license` that is no name, or `networks` for a model without reference RNAs.
     """
+    if license is not None and not _LICENSE.fullmatch(license):
+        expected = "its name on the hub, such as mit or cc-by-4.0"
+        raise ConfigError(f"license: found {license!r}, expected {expected}")
     folder = Path(folder)
     check_target(folder, overwrite=overwrite)
     facts = read_facts(run)

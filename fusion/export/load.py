@@ -12,7 +12,7 @@ from typing import Any
 from fusion.export.files import EXPORT, check_folder
 from fusion.export.hub import hub_address, pull
 from fusion.models.saved import FORMAT, SavedModel, load_model
-from mirnagraph.errors import CheckpointError, InputError
+from mirnagraph.errors import CheckpointError, ConfigError, InputError
 from mirnagraph.reading.arguments import checked
 from mirnagraph.reading.entries import read_entries
 from mirnagraph.runs.model_file import HEADER
@@ -63,6 +63,7 @@ def load(
             do not fit each other, or other compartments.
         FetchError: the hub could not be read.
         MissingExtraError: huggingface_hub is not installed.
+        ConfigError: `language_model` for a model that reads none.
     """
     address = hub_address(path)
     if address is not None:
@@ -136,6 +137,8 @@ def _open(folder: Path, language_model: str | None) -> Model:
             found=model_format,
             expected=f"{FORMAT} or {TOWER_FORMAT}",
         )
+    if language_model is not None:
+        raise ConfigError(f"the model in {folder} reads no language model, so none can be given")
     return load_model(folder)  # reports a missing or damaged header
 
 

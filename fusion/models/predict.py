@@ -25,6 +25,7 @@ from mirnagraph.io import to_rna
 from mirnagraph.names import Match, unanswered
 from mirnagraph.names.match import NEW, UNKNOWN
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.text import has_control
 from seqtower.predict import calls
 from seqtower.saved import SavedTower
 
@@ -127,10 +128,13 @@ def match_queries(
         place: where some names are, for the error; None without a file.
 
     Raises:
-        InputError: `strict`, and a name has no answer.
+        InputError: `strict`, and a name has no answer; or a name that no table can hold.
     """
     resolver = reference_of(model).resolver
-    matches = [resolver.match(str(name)) for name in names]
+    queries = [str(name) for name in names]
+    for query in filter(has_control, queries):
+        raise InputError("a control character in a name", found=query, expected="a line of text")
+    matches = [resolver.match(query) for query in queries]
     if model.cold_start is None:
         matches = [_without_cold_start(match) for match in matches]
     if strict:

@@ -102,6 +102,23 @@ def check_kind(kind: str, where: str | Path) -> None:
     check_file_part(kind, where, "kind of association", "associations")
 
 
+def check_kinds(kinds: Sequence[str], where: str | Path) -> None:
+    """Raise InputError unless kinds can be parts of file names, and differ in more than capitals.
+
+    Some file systems make no difference between those.
+    """
+    for kind, first in one_of_each_case(kinds).items():
+        check_kind(kind, where)
+        if kind != first:
+            raise InputError(
+                "two kinds of association differ in capitals alone",
+                file=where,
+                column="associations",
+                found=f"{first}, {kind}",
+                expected="names that differ in their letters",
+            )
+
+
 def check_file_part(name: str, where: str | Path, what: str, column: str) -> None:
     """Raise InputError unless a name can be part of a file name.
 

@@ -31,6 +31,7 @@ from mirnagraph.reading.entries import EVERY, check_entries, check_keys
 from mirnagraph.reading.schema import NUMBER, NUMERAL, Column, check_table, exactly
 from mirnagraph.reading.table import read_table
 from mirnagraph.reading.text import has_control
+from mirnagraph.writing.contents import what_is_at
 from mirnagraph.writing.marker import is_unhashed
 
 FORMAT_VERSION = 1
@@ -137,11 +138,10 @@ def _read_about(folder: Path) -> dict[str, Any]:
     """Settings of ``dataset.toml``, checked; ``measurements`` is always present."""
     path = folder / ABOUT
     if not path.is_file():
-        found = "no such folder" if not folder.exists() else f"no {ABOUT} in it"
         raise InputError(
             "not a dataset folder",
             file=folder,
-            found=found,
+            found=what_is_at(folder, ABOUT),
             expected="dataset.toml, rnas.tsv, labels.tsv, associations.*.tsv",
         )
     about = load_toml(path)

@@ -162,12 +162,12 @@ def _dense_similarities(
 def _choose(dataset: Dataset, config: NetworkConfig) -> tuple[list[str], dict[str, str]]:
     """Names of the networks to build, and the reason for each that is left out."""
     for kind in dataset.associations:
-        if kind in RESERVED:
+        if kind.casefold() in {name.casefold() for name in RESERVED}:
             raise InputError(
                 "an association kind has a reserved name",
                 file=f"dataset {dataset.name!r}",
                 found=kind,
-                expected=f"none of {RESERVED}",
+                expected=f"none of {', '.join(RESERVED)}, in any capitals",
             )
     reasons = {}
     column = sequence_column(config.sequence)

@@ -30,7 +30,7 @@ from mirnagraph.reading.arguments import check_fields, checked
 from mirnagraph.reading.documents import read_json
 from mirnagraph.reading.parquet import read_parquet_table
 from mirnagraph.reading.seals import check_seal, sealed
-from mirnagraph.writing.contents import NETWORKS
+from mirnagraph.writing.contents import NETWORKS, what_is_at
 
 COEXPRESSION = "coexpression"
 
@@ -322,11 +322,10 @@ def safe_name(name: str) -> str:
 def _read_about(folder: Path) -> dict[str, Any]:
     path = folder / ABOUT
     if not path.is_file():
-        found = f"no {ABOUT} in it" if folder.exists() else "no such folder"
         raise InputError(
             "not a networks folder",
             file=folder,
-            found=found,
+            found=what_is_at(folder, ABOUT),
             expected=f"what `mirnagraph build-networks` writes: {ABOUT}, dataset/, edges.*",
         )
     about: dict[str, Any] = read_json(path)

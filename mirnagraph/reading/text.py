@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -130,7 +131,7 @@ def read_text(path: str | Path, *, fallback: str | None = None) -> str:
     """
     file = file_title(path)
     with open_bytes(path) as stream:
-        raw = b"".join(_blocks(stream, file))
+        raw = b"".join(_blocks_of_text(stream, file, is_checked=fallback is None))
     control = _CONTROL
     try:
         text = raw.decode("utf-8")
@@ -151,6 +152,18 @@ def read_text(path: str | Path, *, fallback: str | None = None) -> str:
         column = start - text.rfind("\n", 0, start)
         raise _control_error(match.group(), file, text.count("\n", 0, start) + 1, column)
     return text
+
+
+def _blocks_of_text(stream: IO[bytes], file: str | Path, *, is_checked: bool) -> Iterator[bytes]:
+    """Blocks, checked: up to the first that is not UTF-8, so that no device is read for ever."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for block in _blocks(stream, file):
+        yield block
+        if is_checked:
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError:
+                return
 
 
 _PRINTED = "\x91\x92\x93\x94\x96\x97"
@@ -209,6 +222,8 @@ def _blocks(stream: IO[bytes], file: str | Path) -> Iterator[bytes]:
         held = b"\r" if block.endswith(b"\r") else b""
         block = block[: len(block) - len(held)]
         yield block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if b"\0" in block:  # refused by who reads it; a device of zeros has no end
+            return
     if held:
         yield b"\n"
 
@@ -224,13 +239,17 @@ def _utf8(blocks: Iterator[bytes], file: str | Path) -> Iterator[bytes]:
         yield from blocks
         return
     decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
     try:
-        yield decoder.decode(first[2:]).encode()
-        for block in blocks:
-            yield decoder.decode(block).encode()
+        for block in itertools.chain([first[2:]], blocks):
+            text = decoder.decode(block)
+            line += text.count("\n")
+            yield text.encode()
         yield decoder.decode(b"", final=True).encode()
-    except UnicodeError as error:
-        raise InputError("damaged UTF-16 text", file=file, found=str(error)) from None
+    except UnicodeDecodeError as error:
+        line += error.object[: error.start].decode(encoding, "replace").count("\n")
+        found = "half a letter" if "truncated" in error.reason else error.reason
+        raise InputError("damaged UTF-16 text", file=file, line=line, found=found) from None
 
 
 @contextlib.contextmanager

@@ -211,6 +211,7 @@ def _read_table(part: LabelsPart, path: Path) -> tuple[pd.DataFrame, list[str]]:
     long = pd.concat([named, cells[label_columns]], axis=1).rename_axis("line").reset_index()
     long = long.melt(["line", "rna", "species"], label_columns, "compartment", "label")
     long = long.sort_values("line", kind="stable", ignore_index=True)
+    _check_rows_agree(long, path)
     is_unknown = long["label"].str.lower().isin(UNKNOWN)
     long["compartment"] = long["compartment"].mask(is_unknown, "")
     is_first = ~long["line"].duplicated()
@@ -222,6 +223,25 @@ def _read_table(part: LabelsPart, path: Path) -> tuple[pd.DataFrame, list[str]]:
     if len(label_columns) > 1:
         rows = rows.drop(columns="label")
     return rows, label_columns
+
+
+def _check_rows_agree(long: pd.DataFrame, path: Path) -> None:
+    """Raise InputError for an RNA with a 1 in one row and a 0 in another."""
+    known = long[long["label"].isin(("0", "1"))]
+    of_pair = known.groupby(["rna", "compartment"])
+    first = of_pair["line"].transform("first")
+    differing = known.assign(first=first)[known["label"] != of_pair["label"].transform("first")]
+    if differing.empty:
+        return
+    row = differing.iloc[0]
+    raise InputError(
+        f"two rows of {row['rna']} contradict each other",
+        file=path,
+        line=int(row["line"]),
+        column=str(row["compartment"]),
+        found=row["label"],
+        expected=f"the label of line {row['first']}",
+    )
 
 
 def _all_columns(path: Path) -> pd.DataFrame:

@@ -39,10 +39,18 @@ _MORE_COLUMNS = {
 
 
 def _check_columns(columns: Mapping[str, str], known: Sequence[str]) -> None:
-    """Raise ConfigError for a name that is no column of the part."""
+    """Raise ConfigError for a name that is no column of the part, and a column of two names."""
     for name in columns:
         if name not in known:
             raise ConfigError(f"setting 'columns' names {name!r}{nearest(name, list(known))}")
+    _check_distinct(columns)
+
+
+def _check_distinct(columns: Mapping[str, str]) -> None:
+    """Raise ConfigError for a column of the file that has two names."""
+    given = list(columns.values())
+    for name, column in columns.items():
+        require(given.count(column) == 1, f"columns.{name}", column, "a column of its own")
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class RnasPart(Checked):
         if self.columns:
             require(self.origin == LIST, "columns", self.columns, 'nothing but with from = "list"')
             require("rna" in self.columns, "columns", self.columns, "a name 'rna' among them")
+            _check_distinct(self.columns)
 
     @property
     def uses_mirbase(self) -> bool:
@@ -118,6 +127,9 @@ class LabelsPart(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_columns(self.columns, ("rna", "compartment", "species"))
+        names = [name.casefold() for name in self.compartments]
+        is_distinct = len(set(names)) == len(names)
+        require(is_distinct, "compartments", list(self.compartments), "each name once")
         if self.format in ("bits", "matrix"):
             expected = f'the compartments of the columns, with format = "{self.format}"'
             require(bool(self.compartments), "compartments", [], expected)

@@ -38,7 +38,7 @@ def read_labels(folder: str | Path) -> tuple[str, pd.DataFrame]:
     Raises:
         InputError: not a finished run, or a cell that is no label.
     """
-    about = read_finished_run(folder)
+    about = read_finished_run(folder, LABELS)
     kind = str(about.get("labels", MULTI_LABEL))
     path = Path(folder) / LABELS
     table = read_table(path, ["rna_id"]).set_index("rna_id")

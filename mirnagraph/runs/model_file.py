@@ -20,6 +20,7 @@ from mirnagraph.reading.documents import read_json
 from mirnagraph.reading.entries import EVERY, NEEDED, check_entries
 from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.folder import package_versions
+from mirnagraph.writing.contents import what_is_at
 from mirnagraph.writing.files import write_text
 
 if TYPE_CHECKING:
@@ -292,7 +293,12 @@ def read_header(
     except InputError as error:
         if path.exists():
             raise CheckpointError(f"damaged {HEADER}", file=path, found=str(error)) from None
-        raise CheckpointError(f"not a model folder (no {HEADER})", file=folder, hint=hint) from None
+        raise CheckpointError(
+            f"not a model folder (no {HEADER})",
+            file=folder,
+            found=what_is_at(folder, HEADER),
+            hint=hint,
+        ) from None
     if not isinstance(header, dict) or header.get("format") != model_format:
         found = header.get("format") if isinstance(header, dict) else type(header).__name__
         raise CheckpointError(

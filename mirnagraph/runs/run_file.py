@@ -13,6 +13,7 @@ from mirnagraph.io import check_sha256, sha256_of
 from mirnagraph.reading.documents import read_json
 from mirnagraph.reading.entries import EVERY, check_entries
 from mirnagraph.reading.seals import check_seal
+from mirnagraph.writing.contents import RUN, content_of, what_is_at
 from mirnagraph.writing.folders import files_of
 from mirnagraph.writing.marker import files_in
 
@@ -159,6 +160,7 @@ def read_run_json(folder: str | Path) -> dict[str, Any]:
         raise InputError(
             "not a run folder (no run.json)",
             file=folder,
+            found=what_is_at(Path(folder), "run.json"),
             hint="give the folder that `mirnagraph train --out` wrote",
         ) from None
     if not isinstance(about, dict) or about.get("format_version") != FORMAT_VERSION:
@@ -174,12 +176,16 @@ def read_run_json(folder: str | Path) -> dict[str, Any]:
     return about
 
 
-def read_finished_run(folder: str | Path) -> dict[str, Any]:
+def read_finished_run(folder: str | Path, needs: str = "") -> dict[str, Any]:
     """Read ``run.json`` of a finished run.
 
+    Args:
+        folder: of the run.
+        needs: name of a file that runs of some commands alone write, such as ``labels.tsv``.
+
     Raises:
-        InputError: see `read_run_json`; the run is not finished; or a file of it was changed
-            afterwards.
+        InputError: see `read_run_json`; the run is not finished; a file of it was changed
+            afterwards; or it is of a command that does not write the file.
     """
     about = read_run_json(folder)
     if about.get("status") != "done":
@@ -191,4 +197,11 @@ def read_finished_run(folder: str | Path) -> dict[str, Any]:
             hint="run its command again to resume it",
         )
     check_files(folder, about)
+    if needs and not (Path(folder) / needs).is_file():
+        raise InputError(
+            f"the run has no {needs}",
+            file=folder,
+            found=content_of(Path(folder)) or RUN,
+            expected="a run of `mirnagraph train` or `mirnagraph seq train`",
+        )
     return about

@@ -23,6 +23,7 @@ from mirnagraph.reading.documents import read_json
 from mirnagraph.runs.prediction_table import DIGITS, plain
 from mirnagraph.writing.cells import guard_table
 from mirnagraph.writing.files import file_behind, open_output
+from mirnagraph.writing.targets import check_suffix
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet", "json")
 
@@ -75,10 +76,15 @@ Write = Callable[[Rows], None]
 
 
 def format_of(out: Path | None) -> str:
-    """Format of a file by its suffix, without ``.gz``; TSV for others and the standard output."""
+    """Format of a file by its suffix, without ``.gz``; TSV for others and the standard output.
+
+    Raises:
+        ConfigError: the suffix of a format in which no table is written.
+    """
     if out is None:
         return "tsv"
     name = Path(out.stem) if is_packed(out) else out
+    check_suffix(name, SUFFIXES)
     return SUFFIXES.get(name.suffix.lower(), "tsv")
 
 

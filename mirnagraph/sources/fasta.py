@@ -183,7 +183,8 @@ def _line_problems(line: str, number: int, name: str, file: str | Path) -> list[
         return []
     place = match.start(match.lastindex or 0)
     # a protein has letters that are no ambiguous nucleotides
-    is_ambiguous = all(map(_AMBIGUOUS.fullmatch, _INVALID.findall(line)))
+    invalid = _INVALID.findall(line)
+    is_ambiguous = bool(invalid) and all(map(_AMBIGUOUS.fullmatch, invalid))
     problem = InputError(
         f"invalid nucleotide in the sequence of {name}",
         file=file,

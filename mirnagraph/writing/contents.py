@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mirnagraph.errors import InputError
+from mirnagraph.writing.disk import explain_disk
 from mirnagraph.writing.marker import EXPORT, content_in_list
 
 DATASET = "a dataset"
@@ -59,6 +61,21 @@ def content_of(folder: Path) -> str:
         if (folder / name).is_file():
             return told
     return ""
+
+
+def what_is_at(folder: Path, missing: str) -> str:
+    """What stands where a folder with a certain file is expected, as `found` of an error.
+
+    Args:
+        folder: that was named.
+        missing: name of the file that tells the expected kind of folder.
+    """
+    with explain_disk(folder):
+        if not os.path.lexists(folder):
+            return "no such folder"
+        if not folder.is_dir():
+            return "a file"
+        return content_of(folder) or f"no {missing} in it"
 
 
 def check_content(folder: Path, content: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from mirnagraph.errors import InputError
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.writing.marker import EXPORT, MARKER, listed_files
 
 _STDIN = "-"
@@ -19,6 +19,33 @@ DATASET = "dataset"
 """Folder of the dataset beside `NETWORKS`."""
 
 
+_TABLES = (".tsv", ".txt", ".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".fa", ".fasta")
+
+_SHEETS = (".xlsx", ".xls", ".ods", ".feather", ".arrow", ".h5", ".sqlite", ".npy", ".safetensors")
+
+_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+
+_PAGES = (".html", ".htm", ".png", ".jpg", ".jpeg", ".pdf", ".svg")
+
+SUFFIXES = frozenset((*_TABLES, *_SHEETS, *_PACKED, *_PAGES))
+"""Suffixes that say a format."""
+
+
+def check_suffix(path: Path, expected: Collection[str]) -> None:
+    """Raise ConfigError for the suffix of another format, which the file would not hold.
+
+    Args:
+        path: of an output.
+        expected: its suffixes; empty for any. One that says no format, or none, is fine too.
+    """
+    suffix = path.suffix.lower()
+    if expected and suffix in SUFFIXES and suffix not in expected:
+        valid = " or ".join(expected)
+        raise ConfigError(
+            f"{path}: not written as {suffix}; expected a name that ends with {valid}"
+        )
+
+
 def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | Path]) -> None:
     """Refuse an output that is an input, or a folder that holds one.
 
@@ -27,8 +54,8 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
         inputs: name of each input -> its path; what does not exist is passed over.
 
     Raises:
-        InputError: an output is an input, a folder above one, another output, or a file of a
-            folder that mirnagraph wrote.
+        InputError: an output is an input, a folder above one, another output or inside it, or a
+            file of a folder that mirnagraph wrote.
     """
     for name, path in outputs.items():
         _check_name(name, Path(path))
@@ -45,6 +72,12 @@ def check_outputs(outputs: Mapping[str, str | Path], inputs: Mapping[str, str | 
         for other, twin in named[:place]:
             if is_same(path, twin):
                 raise InputError(f"{other} and {name} are the same", file=path, hint=_HINT)
+            for inner, below, outer, above in (
+                (name, path, other, twin),
+                (other, twin, name, path),
+            ):
+                if _is_above(above, below):
+                    raise InputError(f"{inner} is inside {outer}", file=below, hint=_HINT)
 
 
 def _check_name(name: str, path: Path) -> None:

@@ -204,6 +204,15 @@ def join(fasta: str | Path, labels: LabelTable, *, iupac: str = "error") -> Sequ
             found = f"{first_record!r} in the sequences, {first_label!r} in the labels"
         raise InputError("no id is in both the sequences and the labels", file=fasta, found=found)
     sequence_ids = set(records["id"])
+    first_cell = labels.values.index.name
+    if first_cell in sequence_ids:
+        raise InputError(
+            "no header: its first line is an RNA with a sequence",
+            file=labels.path,
+            line=1,
+            found=first_cell,
+            expected="a line of column names, such as id and the compartments",
+        )
     left_out = [(name, "no label") for name in records["id"] if name not in labelled_ids]
     left_out += [(str(name), "every label cell is empty") for name in unlabelled]
     left_out += [

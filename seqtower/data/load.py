@@ -13,6 +13,8 @@ from mirnagraph.reading.parquet import is_parquet
 if TYPE_CHECKING:
     from seqtower.data.sequences import SequenceSet
 
+DEMO = "demo"
+
 logger = logging.getLogger(__name__)
 
 
@@ -23,7 +25,7 @@ class Source:
     fasta: Path | None
     labels: Path | None
     in_header: str | None
-    data: str
+    data: str | None
     columns: tuple[str, ...]
     group: str
     iupac: str
@@ -46,6 +48,8 @@ def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
         raise ConfigError(
             "--type names a column of --labels; pass --rna-type for one type of all RNAs"
         )
+    if source.data and (source.fasta or source.sets) is not None:
+        raise ConfigError("--data names the RNAs in place of --fasta and --sets; omit the other")
     if source.sets is not None:
         return _read_sets(source, source.sets)
     _check_labels(source)
@@ -54,7 +58,7 @@ def training_data(source: Source) -> tuple[SequenceSet, str, bool]:
         name = source.fasta.name.split(".")[0]
         synthetic = False
     else:
-        data, name, synthetic = _read_dataset(source.data)
+        data, name, synthetic = _read_dataset(source.data or DEMO)
     if source.rna_type is not None:
         data = replace(data, types=(the_type(source.rna_type),) * len(data))
     logger.info("%s: %d RNAs, %d ids left out", name, len(data), len(data.left_out))
@@ -93,6 +97,8 @@ def _check_labels(source: Source) -> None:
             "--fasta needs --labels or --labels-in-header (a Parquet file may hold them itself), "
             "and they need --fasta; without them the RNAs of --data are used"
         )
+    if source.columns and not has_labels:
+        raise ConfigError("--label names a column of --labels; omit it with --data")
 
 
 def _read_fasta(source: Source, fasta: Path) -> SequenceSet:
@@ -118,7 +124,7 @@ def _read_dataset(data: str) -> tuple[SequenceSet, str, bool]:
     from seqtower.data.sequences import of_dataset
     from seqtower.data.synthetic import planted_sequences
 
-    if data == "demo":
+    if data == DEMO:
         return planted_sequences().data, "seq-demo", True
     dataset = load_dataset(data)
     require_trainable(dataset)

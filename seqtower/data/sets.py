@@ -17,9 +17,11 @@ import pandas as pd
 from mirnagraph.config import from_dict, load_toml
 from mirnagraph.errors import ConfigError, InputError, raise_problems
 from mirnagraph.evaluation.metrics import MULTI_LABEL
+from mirnagraph.folder.columns import check_compartments
 from mirnagraph.io import repeated_cells
 from mirnagraph.names import family_groups, number, stem
 from mirnagraph.nodes import NodeIndex
+from mirnagraph.reading.text import has_control
 from mirnagraph.sources.fasta import read_fasta
 from seqtower.data.labels import constant_label_problems, join, read_labels
 from seqtower.data.sequences import LEFT_OUT_COLUMNS, SequenceSet, the_type
@@ -54,7 +56,8 @@ def merge_sets(
     Raises:
         ConfigError: too few sets, a set without a type, or a renaming of an unknown compartment or
             of two compartments to one name.
-        InputError: a set of fractions.
+        InputError: a set of fractions; or a compartment that tables need for themselves, or whose
+            name differs from another by capitals alone.
     """
     if len(sets) < least:
         needed = "two sets" if least == 2 else "a set"
@@ -65,6 +68,7 @@ def merge_sets(
         _check_set(name, data, types)
         names[name] = _renamed(name, data.compartments, (rename or {}).get(name, {}))
     every = tuple(dict.fromkeys(itertools.chain.from_iterable(names.values())))
+    check_compartments(every, "the merged sets")
     parts = [
         _marked(name, data, names[name], every, the_type(types[name]))
         for name, data in sets.items()
@@ -83,7 +87,7 @@ def merge_sets(
 
 
 def _check_set(name: str, data: SequenceSet, types: Mapping[str, str]) -> None:
-    if MARK in name or not name:
+    if MARK in name or not name.strip() or has_control(name):
         raise ConfigError(f"invalid name of a set {name!r}: ids become NAME{MARK}id")
     if name not in types:
         raise ConfigError(f"the set {name!r} has no RNA type")
@@ -192,12 +196,14 @@ def _read_sets(path: Path, iupac: str, least: int) -> SequenceSet:
 
 
 def _set_file(path: Path, name: str, table: Any) -> SetFile:
-    values = dict(table) if isinstance(table, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: found sets.{name} = {table!r}, expected a table")
+    values = dict(table)
     rename = values.pop("rename", {})
     if not isinstance(rename, dict) or not all(isinstance(v, str) for v in rename.values()):
         raise ConfigError(f"{path}: [sets.{name}.rename] is not a table of names")
     for key in ("fasta", "type"):
-        if not isinstance(values.get(key), str):
+        if key not in values:
             raise ConfigError(f"{path}: [sets.{name}] lacks {key!r}")
     return replace(from_dict(SetFile, values, where=f"{path} [sets.{name}]"), rename=dict(rename))
 
@@ -256,6 +262,7 @@ def join_headers(
             raise ConfigError(
                 f"no compartment {name!r} among those of the headers: {', '.join(names)}"
             )
+    check_compartments(names, "labels in headers")
     records = read_fasta(fasta, iupac=iupac)
     headers = (records["id"] + " " + records["description"]).str.strip()
     lines = [int(line) for line in records["line"]]

@@ -23,7 +23,7 @@ from mirnagraph.errors import InputError
 from mirnagraph.evaluation.splits import inner_split
 from mirnagraph.io import write_tsv
 from mirnagraph.parallel import Progress, one_thread
-from mirnagraph.runs.folder import RunFolder, open_run
+from mirnagraph.runs.folder import RunFolder, finish_run, open_run
 from mirnagraph.seeds import child_seed, torch_generator, torch_scope
 from mirnagraph.writing.contents import SEQ_PRETRAIN_RUN
 from mirnagraph.writing.folders import remove_folder
@@ -251,8 +251,10 @@ def pretrain(
     )
     if run.finished:
         return None, run
-    metrics = _train_and_save(run, tower, head, records, tracks, config, inputs, progress)
-    return metrics, run.finish()
+    return finish_run(
+        run,
+        lambda run: _train_and_save(run, tower, head, records, tracks, config, inputs, progress),
+    )
 
 
 def _train_and_save(

@@ -16,6 +16,7 @@ from make_model import HERE, expected
 from fusion.export.files import CARD, EXPORT
 from fusion.export.load import load
 from fusion.models.saved import FORMAT_VERSION
+from mirnagraph.errors import ConfigError
 from seqtower.saved import FORMAT_VERSION as TOWER_VERSION
 
 KEPT = sorted(path for path in HERE.iterdir() if (path / EXPORT).is_file())
@@ -59,3 +60,9 @@ def test_a_kept_model_says_what_it_is(folder: Path) -> None:
     ):
         assert f"\n{section}\n" in card
     assert sum(path.stat().st_size for path in folder.rglob("*")) < 300_000
+
+
+@pytest.mark.parametrize("name", [f"model_v{FORMAT_VERSION}", f"tower_v{TOWER_VERSION}"])
+def test_a_language_model_is_refused_where_none_is_read(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} reads no language model, so none can be given"):
+        load(HERE / name, language_model="any")

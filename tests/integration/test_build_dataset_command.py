@@ -54,6 +54,9 @@ def test_a_new_recipe_is_written_once(run) -> None:
     assert again.returncode == 3
     assert again.stderr.startswith("Error: my.toml: a file or folder of that name is there")
     assert run("build-dataset", "--new").stdout == shipped_text("new")
+    both = run("build-dataset", "--new", "other.toml", "--out", "d")
+    assert (both.returncode, Path("other.toml").exists()) == (2, False)
+    assert "--new writes a recipe to RECIPE; omit --out and --overwrite" in both.stderr
     without = run("build-dataset", "my.toml", "--out", "d")
     assert without.returncode == 3
     assert "my_rnas.txt: no such file or folder, named by rnas.file of the recipe" in without.stderr

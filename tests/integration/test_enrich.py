@@ -178,7 +178,8 @@ def test_strict_names_what_is_not_found(run, finished_run: Path, model: SavedMod
     [
         ("", "the file is empty"),
         ("rna_id\n", "no name in the file"),
-        ("nothing\n", "no name of the list is an RNA of the model"),
+        ("nothing\n", "list.txt, line 1: 1 of 1 name not found: unknown RNA 'nothing'"),
+        (">a\nACGU\n", "list.txt, lines 1, 2: 2 of 2 names not found: unknown RNA '>a'"),
     ],
 )
 def test_lists_that_cannot_be_compared(

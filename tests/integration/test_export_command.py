@@ -74,6 +74,19 @@ def change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+@pytest.mark.parametrize("text", ["mit\ntags: [x]", "a b", "a: b"])
+def test_a_licence_adds_no_settings_to_the_card(run, finished: Path, text: str) -> None:
+    ended = run("export", str(finished), "model", "--license", text)
+    assert (ended.returncode, Path("model").exists()) == (2, False)
+    assert "expected its name on the hub, such as mit or cc-by-4.0" in ended.stderr
+
+
+def test_graphs_do_not_go_into_the_folder_of_the_model(run, finished: Path) -> None:
+    ended = run("export", str(finished), "model", "--graphml", "model/graphs")
+    assert (ended.returncode, Path("model").exists()) == (3, False)
+    assert "model/graphs: --graphml is inside --folder; choose another output" in ended.stderr
+
+
 def test_a_run_becomes_a_model_to_hand_on(run, finished: Path, in_empty_folder: Path) -> None:
     ended = run("export", str(finished), "model", "--license", "cc-by-4.0")
     assert ended.returncode == 0, ended.stderr

@@ -161,6 +161,12 @@ def test_strict_names_all_at_once(model: SavedModel, first: str) -> None:
         resolve_names(model, ["syn-mir-9999"])
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "\x1b[31mred"])
+def test_a_name_that_no_table_can_hold_is_refused(model: SavedModel, name: str) -> None:
+    with pytest.raises(InputError, match=r"a control character in a name; found .*expected a line"):
+        mirnagraph.predict(model, [name])
+
+
 def test_only_unknown_names(model: SavedModel) -> None:
     found = predict_names(model, ["nothing", "nothing"])
     assert np.isnan(found.probabilities).all()

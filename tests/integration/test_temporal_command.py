@@ -133,6 +133,10 @@ def test_read_labels_as_typed(run, networks) -> None:
     assert left_out["rna"].tolist() == [rna, "hsa-miR-99"]
     assert run(*words, "--out", "made.tsv")[0] == 3
     assert run(*words, "--out", "made.tsv", "--overwrite")[0] == 0
+    Path("other_left_out.tsv").write_text("mine")
+    code, _, err = run(*words, "--out", "other.tsv")
+    assert (code, Path("other_left_out.tsv").read_text()) == (3, "mine")
+    assert "other_left_out.tsv: the output table exists; name another, or pass --over" in err
     Path("records.tsv").write_text("mirna\tlocation\nhsa-miR-99\tGolgi\n")
     code, _, err = run(*words, "--out", "none.tsv")
     assert (code, "no record has an RNA and a compartment" in err) == (3, True)

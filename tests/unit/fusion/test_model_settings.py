@@ -40,7 +40,7 @@ def test_bad_settings_of_the_fusion(settings: dict[str, Any], message: str) -> N
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"neural": "graph"}, "setting 'neural' is 'graph', expected attention or fusion"),
+        ({"neural": "graph"}, "setting 'neural' is 'graph', expected one of attention, fusion"),
         ({"fusion": {"n_heads": 5}}, "'n_heads' is 5, expected a divisor of dim = 32"),
         ({"fusion": {"pool": "mean"}}, "pool"),
         ({"mix": {"kernel": -1.0}}, r"'kernel' is -1\.0, expected 0 or more"),

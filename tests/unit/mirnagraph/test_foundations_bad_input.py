@@ -403,6 +403,13 @@ def test_dataset_made_in_memory_is_checked_too() -> None:
             {"associations": {"a/b": pairs}, "partners": {"a/b": good.partners["disease"]}},
             "not a name for a kind of association; found a/b",
         ),
+        (
+            {
+                "associations": {**good.associations, "Disease": pairs},
+                "partners": {**good.partners, "Disease": good.partners["disease"]},
+            },
+            "two kinds of association differ in capitals alone; found disease, Disease",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             remade(**changes)

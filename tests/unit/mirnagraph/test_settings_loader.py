@@ -142,7 +142,11 @@ def test_both_sides_add_tokens_and_tables_by_file(tmp_path: Path) -> None:
         ("[trees]\nn_trees = 1979-05-27", r"trees\.n_trees: found datetime"),
         ("[trees.n_trees]\nx = 1", r"trees\.n_trees: found \{'x': 1\} \(dict\)"),
         ("[tokens]\ntrees = [1]", r"tokens\.trees: found 1 \(int\), expected .* str"),
-        ("[tokens]\ntrees = 1", r"tokens\.trees: "),
+        ("[tokens]\ntrees = 1", r"tokens\.trees: found 1 \(int\), expected a list"),
+        ('[tokens]\ntrees = "degree"', r"tokens\.trees: found 'degree' \(str\), expected a list"),
+        ("[tokens.trees]\na = 1", r"tokens\.trees: found \{'a': 1\} \(dict\), expected a list"),
+        ("[mix]\nkernel = -1", r"mix: setting 'kernel' is -1\.0, expected 0 or more"),
+        ("[attention]\nreadout = 'x'", r"attention: setting 'readout' is 'x', expected one of"),
         ("trees = 5", r"trees: found 5, expected a table of settings"),
         ("[trees]\nn_trees = 0", "setting 'n_trees' is 0, expected 1 or more"),
         ("[fusion]\nlearning_rate = nan", "learning_rate: found nan, expected a finite"),
@@ -183,6 +187,21 @@ def test_a_number_out_of_range_names_its_table(tmp_path: Path, text: str, messag
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         experiment_config(file=tmp_path / "x.toml")
+
+
+def test_no_rate_is_above_what_libraries_hold(tmp_path: Path) -> None:
+    """1e300 is no number of single precision: torch ended with a traceback."""
+    (tmp_path / "x.toml").write_text("[training]\nlearning_rate = 1e300\n")
+    message = r"toml\.training: setting 'learning_rate' is 1e\+300, expected 1,000,000,000 at most"
+    for settings in (experiment_config, seq_config):
+        with pytest.raises(ConfigError, match=message):
+            settings("long" if settings is seq_config else "default", file=tmp_path / "x.toml")
+
+
+def test_an_unknown_preset_of_an_option_is_not_looked_for_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("seed = 3\n")
+    with pytest.raises(ConfigError, match=r"^unknown preset 'tree'; did you mean 'trees'"):
+        experiment_config("tree", file=tmp_path / "x.toml")
 
 
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:

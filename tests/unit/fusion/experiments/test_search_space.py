@@ -82,6 +82,10 @@ def test_a_space_is_read_with_its_types(tmp_path: Path) -> None:
         ({"training.epochs": {"low": 10, "high": 20.5}}, "expected a value of type int"),
         ({"training.epochs": {"low": 10, "high": 20, "int": False}}, "whole numbers are needed"),
         ({"networks.lambda": [0.1], "networks.functional.lambda_": [0.2]}, "named twice"),
+        ({"training.epochs": [-2, 2]}, "'training.epochs': found -2, expected 1 or more"),
+        ({"mix.kernel": {"low": -1.0, "high": 1.0}}, "found -1.0, expected 0 or more"),
+        ({"attention.readout": ["mean", "mode"]}, "found 'mode', expected"),
+        ({"training.learning_rate": [1e-3, 1e10]}, "found 10000000000.0, expected 1,000,000,000"),
         ({"trees.n_trees": [5, 0]}, "'trees.n_trees': found 0, expected 1 or more"),
         (
             {"trees.n_trees": {"low": 1, "high": 10**10}},

@@ -237,13 +237,13 @@ def test_what_a_dataset_cannot_give_is_said() -> None:
         build_networks(without, wanted)
 
 
-def test_reserved_names() -> None:
+@pytest.mark.parametrize("kind", ["sequence", "Functional", "mirna"])
+def test_reserved_names(kind: str) -> None:
     whole = small_dataset()
     clash = small_dataset(
-        associations={"sequence": whole.associations["drug"]},
-        partners={"sequence": whole.partners["drug"]},
+        associations={kind: whole.associations["drug"]}, partners={kind: whole.partners["drug"]}
     )
-    with pytest.raises(InputError, match="an association kind has a reserved name; found sequence"):
+    with pytest.raises(InputError, match=f"an association kind has a reserved name; found {kind}"):
         build_networks(clash)
 
 

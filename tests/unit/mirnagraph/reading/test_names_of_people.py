@@ -73,6 +73,13 @@ def test_a_protein_gets_no_hint_on_ambiguous_nucleotides(tmp_path: Path) -> None
     with pytest.raises(InputError, match=r"line 2, column 1: .*found M") as error:
         read_fasta(path)
     assert "iupac" not in str(error.value)
+    path.write_text(">r\nAC GU\n")
+    with pytest.raises(InputError, match=r"line 2, column 3: .*found ' '") as error:
+        read_fasta(path)
+    assert "iupac" not in str(error.value)
+    path.write_text(">r\nACG\u0410\n")
+    with pytest.raises(InputError, match=r"column 4: .*found \u0410 \(U\+0410\), expected A, C"):
+        read_fasta(path)
     path.write_text(">r\nACGR\n")
     with pytest.raises(InputError, match="--iupac n reads ambiguous nucleotides as N"):
         read_fasta(path)

@@ -27,7 +27,7 @@ def written(path: Path, **columns: Any) -> Path:
 def source(fasta: Path, **options: Any) -> Source:
     labels = options.pop("labels", None)
     columns = options.pop("columns", ())
-    return Source(fasta, labels, None, "demo", columns, "none", "error", **options)
+    return Source(fasta, labels, None, None, columns, "none", "error", **options)
 
 
 def test_rows_come_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -298,3 +298,24 @@ def test_blanks_of_a_database_alone_are_an_empty_file(tmp_path: Path, content: b
     file.write_bytes(content)
     with pytest.raises(InputError, match="the file is empty"):
         read_rows(file, delimiter=None, fallback="latin-1")
+
+
+@pytest.mark.parametrize("read", [read_text, lambda path: list(read_lines(path))])
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("zero", "1, column 1: a control character"), ("urandom", "not a UTF-8 file|control")],
+)
+def test_a_device_without_end_is_not_read_for_ever(read, device: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"^/dev/{device}, line .*{message}"):
+        read(f"/dev/{device}")
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [(b"\0", "line 4: .*found half a letter"), (b"\0\xd8a\0", "line 4: .*found illegal UTF-16")],
+)
+def test_damaged_utf16_is_named_by_line(tmp_path: Path, end: bytes, message: str) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"\xff\xfe" + "a\nb\nc\n".encode("utf-16-le") + end)
+    with pytest.raises(InputError, match=f"^{path}, {message}"):
+        read_text(path)

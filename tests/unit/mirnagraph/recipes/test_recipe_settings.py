@@ -61,6 +61,19 @@ def test_the_smallest_recipe_has_no_labels_and_no_associations() -> None:
             r"\[\[associations\]\] number 1: setting 'match' is 'published', expected name, exact",
         ),
         (
+            LIST + '[[associations]]\nkind = "a"\nformat = "table"\nfile = "f"\n'
+            'columns = {rna = "A", partner = "A"}\n',
+            r"number 1: setting 'columns\.rna' is 'A', expected a column of its own",
+        ),
+        (
+            LIST + 'columns = {rna = "A", sequence = "A"}\n',
+            r"\[rnas\]: setting 'columns\.rna' is 'A', expected a column of its own",
+        ),
+        (
+            LIST + '[labels]\nformat = "table"\nfile = "f"\ncompartments = ["N", "n"]\n',
+            r"\[labels\]: setting 'compartments' is \['N', 'n'\], expected each name once",
+        ),
+        (
             LIST + '[[associations]]\nkind = "a"\nformat = "ncdr"\nfile = "f"\n' * 2,
             "kind = 'a' is there twice",
         ),

@@ -160,6 +160,12 @@ TRAPS = [
         "b.fa, line 3, column 2: no bits in a header; found 1,Gene_Name:x, expected 2 times",
     ),
     (
+        LIST + '[labels]\nformat = "table"\nfile = "l.tsv"\n',
+        {"l.tsv": "id\ta\tb\nhsa-mir-1\t0\t1\nhsa-mir-2\t1\t0\nhsa-mir-1\t0\t0\n"},
+        "l.tsv, line 4, column 'b': two rows of hsa-mir-1 contradict each other; found 0, expected "
+        "the label of line 2",
+    ),
+    (
         LIST + '[labels]\nformat = "matrix"\nfile = "m.csv"\ncompartments = ["a", "b"]\n',
         {"m.csv": "0,1\n1,0\n"},
         "m.csv, line 3: the matrix does not fit its names; found 2 lines, expected 4",

@@ -94,7 +94,9 @@ def test_other_compartments_or_another_order_are_refused(folder: Path) -> None:
 
 
 def test_missing_and_damaged_files_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"not a model folder \(no model\.json\); try this"):
+    with pytest.raises(
+        CheckpointError, match=r"\(no model\.json\); found no such folder; try this"
+    ):
         read_model(tmp_path / "none", "toy", (2,), hint="try this")
     weights = folder / WEIGHTS
     whole = weights.read_bytes()

@@ -12,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mirnagraph.errors import InputError
+from cli.outputs import check_paths
+from mirnagraph.errors import ConfigError, InputError
 from mirnagraph.io import read_table
+from mirnagraph.runs.table_file import format_of
 from mirnagraph.writing import locks, temporary
 from mirnagraph.writing.cells import guard_cell, guard_table, plain_cell
 from mirnagraph.writing.contents import DATASET, NETWORKS, RUN, TRAIN_RUN, content_of
@@ -27,7 +29,7 @@ from mirnagraph.writing.folders import (
 from mirnagraph.writing.locks import claim, lock, locked, start_list, unlock
 from mirnagraph.writing.marker import LOCK, MARKER, header, listed_files
 from mirnagraph.writing.tables import write_tsv
-from mirnagraph.writing.targets import check_outputs, folder_name
+from mirnagraph.writing.targets import check_outputs, check_suffix, folder_name
 
 TELLING = {"networks.json": "{}", "dataset.toml": "", "run.json": "{}"}
 
@@ -203,6 +205,22 @@ def test_outputs_and_inputs(tmp_path: Path) -> None:
         check_outputs({"--out": tmp_path / "z", "--plot": tmp_path / "z"}, {})
     check_outputs({"--out": tmp_path / "ds" / "z"}, {"--data": tmp_path / "ds", "--ids": "-"})
     check_outputs({"--out": "/dev/stdout"}, {"--fasta": "/dev/stdin"})
+
+
+def test_a_suffix_says_what_a_file_holds() -> None:
+    for out in ("o.xlsx", "o.tsv.bz2", "o.PNG"):
+        with pytest.raises(ConfigError, match=r"not written as \.\w+; expected .* \.tsv or \.txt"):
+            check_suffix(Path(out), (".tsv", ".txt"))
+        with pytest.raises(ConfigError, match=rf"{out}: not written as"):
+            format_of(Path(out))
+    for out in ("o.tsv", "o.TXT", "o", "o.v2", "/dev/stdout"):
+        check_suffix(Path(out), (".tsv", ".txt"))
+        assert format_of(Path(out)) == "tsv"
+    check_suffix(Path("o.xlsx"), ())
+    with pytest.raises(ConfigError, match=r"o\.csv\.gz: not written as \.gz"):
+        check_paths("rank", {"out": Path("o.csv.gz")})
+    with pytest.raises(ConfigError, match=r"o\.pdf: not written as \.pdf; .* ends with \.png"):
+        check_paths("enrich", {"out": Path("o.csv"), "plot": Path("o.pdf")})
 
 
 def test_a_file_of_our_folder_is_no_output(tmp_path: Path) -> None:

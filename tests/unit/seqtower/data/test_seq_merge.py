@@ -80,12 +80,22 @@ def test_worked_by_hand() -> None:
             {"x": {"EV": "Cytosol"}},
             "one name",
         ),
+        ({"a\n": ONE, "x": OTHER}, {"a\n": "miRNA", "x": "mRNA"}, {}, "invalid name of a set"),
         ({"a|b": ONE, "x": OTHER}, {"a|b": "miRNA", "x": "mRNA"}, {}, "invalid name of a set"),
     ],
 )
 def test_sets_that_do_not_go_together(sets, types, rename, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         merge_sets(sets, types, rename)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("average", "need for themselves"), ("nucleus", "twice")]
+)
+def test_names_after_renaming_are_checked_as_those_of_tables(name: str, words: str) -> None:
+    types = {"mi": "miRNA", "x": "mRNA"}
+    with pytest.raises(InputError, match=words):
+        merge_sets({"mi": ONE, "x": OTHER}, types, {"x": {"EV": name}})
 
 
 def test_fractions_are_refused() -> None:
@@ -193,6 +203,9 @@ def test_a_file_of_sets(tmp_path) -> None:
         ('labels = "a.tsv"\n', "", "either as a table"),
         ("[sets.a]", "[other.a]", "nothing else"),
         ('label = ["Nucleus"]', 'colour = "red"', "colour"),
+        ('fasta = "a.fa"', "fasta = 1", r"\[sets\.a\]\.fasta: found 1 \(int\)"),
+        ('label = ["Nucleus"]', 'label = "Nucleus"', r"label: found 'Nucleus' .*expected a list"),
+        ("[sets.a]\n", "[sets]\na = 1\n[sets.c]\n", "found sets.a = 1, expected a table"),
         ('EV = "Exosome"', "EV = 3", "not a table of names"),
     ],
 )

@@ -172,6 +172,14 @@ def test_the_part_that_is_kept_in_words() -> None:
     assert "as long as the average of the training RNAs" in kept_part(measured)
 
 
+@pytest.mark.parametrize("labels", ["a\t1\t0\nb\t0\t1\nc\t1\t0\n", "a\tx\nb\ty\nc\tx\n"])
+def test_a_table_without_header_does_not_lose_its_first_rna(files, labels: str) -> None:
+    fasta, table = files(labels)
+    message = r"l\.tsv, line 1: no header: its first line is an RNA with a sequence; found a, expec"
+    with pytest.raises(InputError, match=message):
+        join(fasta, read_labels(table), iupac="n")
+
+
 def test_unknown_columns_foreign_ids_and_letters_are_refused(files) -> None:
     fasta, table = files("id\tN\nx\t1\ny\t0\n")
     with pytest.raises(ConfigError, match="no column 'M'; columns after the id: N"):

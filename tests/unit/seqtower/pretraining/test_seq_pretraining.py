@@ -329,3 +329,4 @@ def test_what_cannot_be_pre_trained_is_refused(tmp_path: Path) -> None:
         InputError, match="too few RNAs for training, early stopping and metrics; found 2"
     ):
         pretrain(records[:2], None, PretrainConfig("masked", model=small()), tmp_path / "few")
+    assert not (tmp_path / "few").exists()
