@@ -25,7 +25,10 @@ APPEND = "append"
 
 
 MOST = 1_000_000_000
-"""Largest number of settings with a range, such as epochs or rates; not of seeds."""
+"""Largest count of settings, such as epochs or trees; not of seeds."""
+
+LARGEST_RATE = 1e30
+"""Largest number of settings that are no counts: its square is one of double precision."""
 
 LARGEST = 2**63 - 1
 """Largest whole number that is read, as in most of TOML."""
@@ -100,12 +103,18 @@ def _valid_values(kind: type) -> list[tuple[str, Any]]:
 def require_range(settings: Any, expected: str, *names: str) -> None:
     """Raise ConfigError unless each of the named settings is in a range of `RANGES`.
 
-    None but a seed is above `MOST`.
+    None but a seed is above `largest`.
     """
     for name in names:
         value = getattr(settings, name)
         require(RANGES[expected](value), name, value, expected)
-        require(name == "seed" or value <= MOST, name, value, f"{MOST:,} at most")
+        most = largest(value)
+        require(name == "seed" or value <= most, name, value, f"{most:,} at most")
+
+
+def largest(value: float) -> float:
+    """What a setting may be at most: `MOST` for a count, `LARGEST_RATE` for other numbers."""
+    return MOST if isinstance(value, int) else LARGEST_RATE
 
 
 def to_dict(settings: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 from fusion.config import FUSION, NESTED, ExperimentConfig
-from mirnagraph.config import MOST, RANGES, from_dict, load_toml, to_dict
+from mirnagraph.config import RANGES, from_dict, largest, load_toml, to_dict
 from mirnagraph.errors import ConfigError
 from mirnagraph.networks.build import NetworkConfig
 
@@ -218,11 +218,11 @@ def _check_ends(entry: Choices | Range, setting: str, where: str) -> None:
     valid = _ranges(NetworkConfig, NETWORKS) | _ranges(ExperimentConfig)
     expected = valid.get(setting)
     for value in values:
-        is_large = isinstance(value, int | float) and value > MOST
+        is_large = isinstance(value, int | float) and value > largest(value)
         is_inside = not isinstance(expected, str) or RANGES[expected](value)
         is_known = not isinstance(expected, tuple) or value in expected
         if is_large or not (is_inside and is_known):
-            most = f"{MOST:,} at most" if is_large else expected
+            most = f"{largest(value):,} at most" if is_large else expected
             raise ConfigError(f"{where}: found {value!r}, expected {most}")
 
 

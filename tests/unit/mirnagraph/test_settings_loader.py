@@ -192,7 +192,7 @@ def test_a_number_out_of_range_names_its_table(tmp_path: Path, text: str, messag
 def test_no_rate_is_above_what_libraries_hold(tmp_path: Path) -> None:
     """1e300 is no number of single precision: torch ended with a traceback."""
     (tmp_path / "x.toml").write_text("[training]\nlearning_rate = 1e300\n")
-    message = r"toml\.training: setting 'learning_rate' is 1e\+300, expected 1,000,000,000 at most"
+    message = r"toml\.training: setting 'learning_rate' is 1e\+300, expected 1e\+30 at most"
     for settings in (experiment_config, seq_config):
         with pytest.raises(ConfigError, match=message):
             settings("long" if settings is seq_config else "default", file=tmp_path / "x.toml")

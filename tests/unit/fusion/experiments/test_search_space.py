@@ -85,7 +85,7 @@ def test_a_space_is_read_with_its_types(tmp_path: Path) -> None:
         ({"training.epochs": [-2, 2]}, "'training.epochs': found -2, expected 1 or more"),
         ({"mix.kernel": {"low": -1.0, "high": 1.0}}, "found -1.0, expected 0 or more"),
         ({"attention.readout": ["mean", "mode"]}, "found 'mode', expected"),
-        ({"training.learning_rate": [1e-3, 1e10]}, "found 10000000000.0, expected 1,000,000,000"),
+        ({"training.learning_rate": [1e-3, 1e31]}, "found 1e+31, expected 1e+30 at most"),
         ({"trees.n_trees": [5, 0]}, "'trees.n_trees': found 0, expected 1 or more"),
         (
             {"trees.n_trees": {"low": 1, "high": 10**10}},
