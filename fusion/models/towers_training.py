@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from fusion.model_config import FusionConfig, KernelSettings
 from fusion.models.kernel_features import KernelFeatures, fit_kernel_features
 from fusion.models.towers import Inputs, TwoTowerFusion
-from fusion.models.training import History, masked_loss
+from fusion.models.training import History, masked_loss, probabilities_of
 from fusion.tokens.table import TokenTable
 from mirnagraph.seeds import torch_generator, torch_scope
 
@@ -42,10 +42,14 @@ class TrainedFusion:
     def probabilities(
         self, tokens: TokenTable, rows: np.ndarray, _prior: np.ndarray | None = None
     ) -> np.ndarray:
-        """Probabilities of each member: float64, shape (n_members, len(rows), n_labels)."""
+        """Probabilities of each member: float64, shape (n_members, len(rows), n_labels).
+
+        Raises:
+            ConfigError: see `probabilities_of`.
+        """
         with torch.no_grad():
             logits, _ = self.model(self.inputs(tokens, rows))
-        return np.asarray(torch.sigmoid(logits.double()).numpy())
+        return probabilities_of(logits, "fusion")
 
     def attention(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
         """Attention averaged over members and heads: shape (len(rows), n_queries, n_sources)."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fusion.model_config import AttentionConfig, TrainConfig
 from fusion.models.attention import TokenFusion
 from fusion.tokens.table import TokenTable
+from mirnagraph.errors import ConfigError
 from mirnagraph.seeds import child_seed, torch_generator, torch_scope
 
 MIN_IMPROVEMENT = 1e-5
@@ -68,11 +69,14 @@ class TrainedAttention:
             tokens: of all RNAs.
             rows: of the RNAs to predict.
             prior: logits of the trees for all RNAs, shape (n_rnas, n_labels).
+
+        Raises:
+            ConfigError: see `probabilities_of`.
         """
         inputs = member_inputs(tokens, rows, prior)
         with torch.no_grad():
-            per_member = [torch.sigmoid(model(*inputs).double()).numpy() for model in self.members]
-        return np.stack(per_member)
+            logits = torch.stack([model(*inputs) for model in self.members])
+        return probabilities_of(logits, "training")
 
     def attention(self, tokens: TokenTable, rows: np.ndarray) -> np.ndarray:
         """Weights averaged over members and heads: shape (len(rows), n_queries, n_tokens + 1)."""
@@ -80,6 +84,18 @@ class TrainedAttention:
         with torch.no_grad():
             per_member = [member.encode(values, present)[2].numpy() for member in self.members]
         return np.mean(per_member, axis=0)
+
+
+def probabilities_of(logits: Tensor, table: str) -> np.ndarray:
+    """Probabilities of logits, float64 of the same shape.
+
+    Raises:
+        ConfigError: not finite, since the training with the settings of `table` diverged.
+    """
+    if not logits.isfinite().all():
+        hint = f"lower {table}.learning_rate or {table}.weight_decay"
+        raise ConfigError(f"the training diverged: its predictions are not finite; {hint}")
+    return np.asarray(torch.sigmoid(logits.double()).numpy())
 
 
 MemberInputs = tuple[list[Tensor], Tensor, Tensor | None]

@@ -1,11 +1,15 @@
-"""Mean losses of members, as the report shows them."""
+"""Mean losses of members, as the report shows them, and predictions that are not finite."""
 
 from __future__ import annotations
 
 import json
-from math import nan
+from math import exp, nan
 
-from fusion.models.training import mean_history
+import pytest
+import torch
+
+from fusion.models.training import mean_history, probabilities_of
+from mirnagraph.errors import ConfigError
 
 
 def test_losses_are_means_over_the_members_that_are_still_trained() -> None:
@@ -26,3 +30,11 @@ def test_members_without_validation_do_not_count_in_its_mean() -> None:
 
 def test_no_members_have_no_history() -> None:
     assert mean_history([]) == []
+
+
+def test_a_training_that_diverged_is_one_sentence() -> None:
+    logits = torch.tensor([[0.0, 2.0]])
+    expected = [[0.5, 1 / (1 + exp(-2))]]
+    assert probabilities_of(logits, "fusion").tolist() == [pytest.approx(row) for row in expected]
+    with pytest.raises(ConfigError, match=r"diverged: .* not finite; lower fusion\.learning_rate"):
+        probabilities_of(torch.tensor([[0.0, nan]]), "fusion")
