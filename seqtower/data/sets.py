@@ -181,6 +181,10 @@ def read_sets(path: str | Path, *, iupac: str = "error", least: int = 2) -> Sequ
         return _read_sets(path, iupac, least)
     except ConfigError as error:
         raise error if str(path) in str(error) else ConfigError(f"{path}: {error}") from None
+    except InputError as error:
+        if error.file is not None and Path(error.file).exists():
+            raise
+        raise InputError(str(error), file=path) from None
 
 
 def _read_sets(path: Path, iupac: str, least: int) -> SequenceSet:

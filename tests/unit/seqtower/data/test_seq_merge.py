@@ -207,10 +207,14 @@ def test_a_file_of_sets(tmp_path) -> None:
         ('label = ["Nucleus"]', 'label = "Nucleus"', r"label: found 'Nucleus' .*expected a list"),
         ("[sets.a]\n", "[sets]\na = 1\n[sets.c]\n", "found sets.a = 1, expected a table"),
         ('EV = "Exosome"', "EV = 3", "not a table of names"),
+        ('type = "miRNA"', 'type = "iRNA"', "unknown type of RNA 'iRNA'"),
+        ('EV = "Exosome"', 'Golgi = "EV"', "the set 'b' has no compartment 'Golgi' to rename"),
+        ('"Nucleus,EV"', '"Nuc\\tleus,EV"', "not a name for a compartment"),
+        ('EV = "Exosome"', 'EV = "average"', "tables of results need"),
     ],
 )
 def test_a_wrong_file_of_sets(tmp_path, old: str, new: str, message: str) -> None:
     path = _files(tmp_path)
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, InputError), match=f"^{path}.*{message}"):
         read_sets(path)
