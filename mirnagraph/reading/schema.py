@@ -13,7 +13,7 @@ import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
 from mirnagraph.reading.nucleotides import RNA_NUCLEOTIDES, to_rna
-from mirnagraph.reading.table import cell_problems, repeated_cells
+from mirnagraph.reading.table import cell_problems, date_problems, repeated_cells
 from mirnagraph.reading.text import NOT_GIVEN
 
 TEXT = "text"
@@ -111,6 +111,8 @@ def _problems(
         is_bad = ~_IS_VALID[column.kind](cells) & ~is_empty
         what = _WHAT[column.kind]
         yield from cell_problems(table, name, is_bad, what, path, _EXPECTED[column.kind])
+    if column.kind == ID:
+        yield from date_problems(table, name, path)
     if column.is_unique:
         filled = table[~is_empty]
         yield from repeated_cells(filled, name, "duplicate id", path, "an id not seen before")

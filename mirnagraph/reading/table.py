@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.reading.text import plain, read_text
+from mirnagraph.reading.text import is_spreadsheet_date, plain, read_text
 from mirnagraph.writing.cells import plain_cell
 
 DELIMITERS = ("\t", ",", ";")
@@ -202,6 +202,24 @@ def cell_problems(
         InputError(what, file=file, line=line, column=column, found=cell, expected=expected)
         for line, cell in zip(cells.index.tolist(), cells, strict=True)
     ]
+
+
+def date_problems(
+    table: pd.DataFrame, column: str, path: str | Path, written: str | None = None
+) -> list[InputError]:
+    """Problems of the names of a column that a spreadsheet turned into dates.
+
+    Args:
+        table: index: lines.
+        column: of names.
+        path: the file, for errors.
+        written: name of the column in the file, where it is another.
+    """
+    is_date = table[column].map(is_spreadsheet_date).astype(bool)
+    shown = table[[column]].rename(columns={column: written or column})
+    what = "a name that a spreadsheet turned into a date"
+    expected = "a name, such as MARCHF1; import the column as text"
+    return cell_problems(shown, written or column, is_date, what, path, expected)
 
 
 def repeated_cells(

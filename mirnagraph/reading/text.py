@@ -21,8 +21,14 @@ STDIN = "-"
 BLOCK_BYTES = 1 << 20
 """Bytes that are read at a time."""
 
-NOT_GIVEN = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "<NA>"))
+_OF_EXCEL = ("#N/A", "#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!")
+
+NOT_GIVEN = frozenset(("NA", "N/A", "NaN", "nan", "<NA>", *_OF_EXCEL))
 """Cells that stand for no value, as R, Excel and pandas write them."""
+
+_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+
+_DATE = re.compile(rf"[0-9]{{1,2}}-{_MONTH}(?:-[0-9]{{2,4}})?|{_MONTH}-[0-9]{{2,4}}", re.IGNORECASE)
 
 _NOT_GIVEN = frozenset(("", *(text.lower() for text in NOT_GIVEN)))
 
@@ -34,6 +40,15 @@ def is_not_given(cell: str) -> bool:
     (True, False)
     """
     return cell.strip().lower() in _NOT_GIVEN
+
+
+def is_spreadsheet_date(cell: str) -> bool:
+    """Whether a cell is a date as spreadsheets make them of names: 1-Mar of MARCH1 or MARC1.
+
+    >>> is_spreadsheet_date("1-Mar"), is_spreadsheet_date("Sep-02"), is_spreadsheet_date("MARCHF1")
+    (True, True, False)
+    """
+    return _DATE.fullmatch(cell) is not None
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")

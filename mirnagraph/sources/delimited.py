@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mirnagraph.errors import InputError, raise_problems
-from mirnagraph.reading.table import read_table
+from mirnagraph.reading.table import date_problems, read_table
 from mirnagraph.reading.text import read_text
 
 
@@ -69,6 +69,7 @@ def read_columns(
     for name in filled:
         for line in table.index[cells[name] == ""]:
             problems.append(InputError("empty cell", file=path, line=line, column=names[name][0]))
+        problems += date_problems(cells, name, path, names[name][0])
     for name, valid in values.items():
         unknown = cells.loc[~cells[name].isin([*valid, ""]), [name]]
         for line, cell in unknown.itertuples(name=None):

@@ -16,7 +16,7 @@ from mirnagraph.errors import InputError
 from mirnagraph.evaluation.trainable import UntrainableWarning, require_trainable
 from mirnagraph.folder.columns import RNA_COLUMNS
 from mirnagraph.networks.build import build_networks
-from mirnagraph.reading.schema import COUNT, NUMBER, Column, check_table
+from mirnagraph.reading.schema import COUNT, ID, NUMBER, Column, check_table
 from mirnagraph.reading.table import read_table, read_typed
 from mirnagraph.sources import load_dataset
 from mirnagraph.sources.hmdd import read_records
@@ -265,11 +265,20 @@ def labels_of(tmp_path: Path, text: str) -> tuple[str, list[str], list[list[floa
     return read.kind, list(read.values.columns), read.values.to_numpy().tolist()
 
 
-@pytest.mark.parametrize("cell", ["NA", "N/A", "NaN", "nan", "<NA>", "#N/A", ""])
+@pytest.mark.parametrize("cell", ["NA", "N/A", "NaN", "nan", "<NA>", "#N/A", "#NAME?", ""])
 def test_na_is_no_class(tmp_path: Path, cell: str) -> None:
     kind, names, values = labels_of(tmp_path, LABELS["class"].format(cell))
     assert (kind, names) == ("class", ["x", "y"])
     assert np.isnan(values[2]).all()
+
+
+@pytest.mark.parametrize("cell", ["1-Mar", "02-sep-2006", "Dec-01"])
+def test_dates_of_spreadsheets_are_no_ids(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text(f"gene\tfirst_seen\nMARCHF1\t1-Mar\n{cell}\tx\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 3, column 'gene': .* date; found") as error:
+        check_table(read_table(path), [Column("gene", ID)], path)
+    assert str(error.value).count("\n") == 0
 
 
 @pytest.mark.parametrize("cell", ["Y", "y ", "\u00a0y", '"y"', "y\u200b"])

@@ -442,6 +442,12 @@ def test_mirtarbase_tsv_csv_and_renamed_columns(write: Write) -> None:
     )
     assert not misfits(
         mirtarbase.read_mirtarbase,
+        write(TARGETS.replace("\tABC", "\t1-Mar").replace("DEF", "Sep-02")),
+        ", line 2, column 'Target Gene': a name that a spreadsheet turned into a date; found 1-Mar",
+        ", line 3, column 'Target Gene': a name that a spreadsheet turned into a date; found Sep-",
+    )
+    assert not misfits(
+        mirtarbase.read_mirtarbase,
         write(TARGETS.replace("Support Type", "Kind")),
         ", line 1, column 'Support Type': missing column",
     )
