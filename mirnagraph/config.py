@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
-from mirnagraph.errors import ConfigError
+from mirnagraph.errors import ConfigError, written
 from mirnagraph.reading.documents import read_toml
 
 Settings = TypeVar("Settings")
@@ -47,7 +47,7 @@ def require(condition: bool, name: str, found: object, expected: str) -> None:
         expected: the valid range.
     """
     if not condition:
-        raise ConfigError(f"setting {name!r} is {found!r}, expected {expected}")
+        raise ConfigError(f"setting {name!r} is {written(found)}, expected {expected}")
 
 
 RANGES: dict[str, Callable[[float], bool]] = {

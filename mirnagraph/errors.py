@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from importlib import import_module
 from os import PathLike
@@ -129,8 +130,19 @@ class FetchError(InputError):
     """A public file could not be fetched: no network, not found, truncated, or altered."""
 
 
+def written(value: object) -> str:
+    """A value as Python writes it, and numbers of numpy as those of Python.
+
+    >>> import numpy as np
+    >>> written((np.float64(0.5), np.True_, "a"))
+    "(0.5, True, 'a')"
+    """
+    text = re.sub(r"np\.\w+\(([^()]*)\)", r"\1", repr(value))
+    return re.sub(r"np\.(True|False)_", r"\1", text)
+
+
 def _shorten(value: object, limit: int = 200) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else written(value)
     if not text:
         return "nothing"
     if not text.isprintable():

@@ -11,7 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from mirnagraph.errors import ArgumentError, InputError
+from mirnagraph.errors import ArgumentError, InputError, written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,7 +141,7 @@ def _is_path(text: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = written(value)
     return text if len(text) <= 60 and "\n" not in text else f"{text[:40].splitlines()[0]}…"
 
 

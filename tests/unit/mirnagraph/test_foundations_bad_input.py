@@ -10,9 +10,11 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from mirnagraph.config import require
 from mirnagraph.dataset import Dataset
 from mirnagraph.errors import (
     ConfigError,
@@ -467,3 +469,11 @@ def test_errors_say_where_what_and_what_else() -> None:
         "this needs the extra 'lm': pip install 'mirnagraph[lm]' "
         "(the package 'no_such_package' is not installed)"
     )
+
+
+def test_numbers_of_numpy_are_written_as_numbers() -> None:
+    found = (np.float64("nan"), np.int8(-3), np.True_, np.str_("x"))
+    assert str(InputError("wrong", found=found)) == "wrong; found (nan, -3, True, 'x')"
+    assert str(InputError("wrong", found=np.float32(0.5))) == "wrong; found 0.5"
+    with pytest.raises(ConfigError, match=r"setting .rate. is 2\.5, expected below 1"):
+        require(False, "rate", np.float64(2.5), "below 1")
