@@ -279,7 +279,7 @@ def printable(text: str) -> str:
 
 
 def is_text(word: str) -> bool:
-    """Whether a word of the command line is UTF-8, as tables, reports and libraries need it.
+    r"""Whether a word of the command line is UTF-8, as tables, reports and libraries need it.
 
     >>> is_text("hsa-mir-21"), is_text("\udcff")
     (True, False)
