@@ -32,6 +32,9 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_CHECKSUM = "weights_sha256"
 """Entry of the header: sha256 of the file of tensors."""
 
+ENTRIES_CHECKSUM = "entries_sha256"
+"""Entry of the tensors' metadata: sha256 of all entries of the header."""
+
 HEADER_CHECKSUM = "sealed_sha256"
 """Entry of the tensors' metadata: sha256 of the sealed entries and the settings of the header."""
 
@@ -165,7 +168,11 @@ def write_model(
         **header,
     }
     entries = json.loads(json.dumps(entries))  # as it will be read, e.g. tuples as lists
-    save_arrays(arrays, folder / WEIGHTS, {HEADER_CHECKSUM: _header_checksum(entries)})
+    seals = {
+        ENTRIES_CHECKSUM: _entries_checksum(entries),
+        HEADER_CHECKSUM: _header_checksum(entries),  # for readers of earlier releases
+    }
+    save_arrays(arrays, folder / WEIGHTS, seals)
     entries[WEIGHTS_CHECKSUM] = sha256_of(folder / WEIGHTS)
     text = json.dumps(entries, indent=2) + "\n"
     write_text(folder / HEADER, text)
@@ -210,7 +217,8 @@ def read_model(
     # models of the first releases carry no checksum of the header
     expected = _header_checksum(header, with_settings=HEADER_CHECKSUM in metadata)
     checksum = metadata.get(HEADER_CHECKSUM, metadata.get(EARLIER_CHECKSUM, expected))
-    if checksum != expected:
+    entries = _entries_checksum(header)
+    if checksum != expected or metadata.get(ENTRIES_CHECKSUM, entries) != entries:
         raise CheckpointError(
             f"{HEADER} was changed after the model was saved",
             file=folder / HEADER,
@@ -323,6 +331,10 @@ def consistent_files(folder: Path) -> Iterator[None]:
     """Report what does not fit while a model is rebuilt from its files as one CheckpointError."""
     try:
         yield
+    except CheckpointError as error:
+        if error.file is not None:
+            raise
+        raise CheckpointError(str(error), file=folder) from None
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
         reason = str(error) or type(error).__name__
         raise CheckpointError(
@@ -392,6 +404,13 @@ def _check_values(model: ModelFile, rna_types: Sequence[str]) -> None:
     thresholds = model.thresholds
     if thresholds.shape != (n_labels,) or not np.isfinite(thresholds).all():
         raise ValueError(f"thresholds {thresholds.tolist()} for {n_labels} compartments")
+
+
+def _entries_checksum(header: Mapping[str, Any]) -> str:
+    """sha256 of a header but for its checksum of the tensors, with names in place of paths."""
+    entries = {name: value for name, value in header.items() if name != WEIGHTS_CHECKSUM}
+    text = json.dumps(_with_texts(entries, _last_part), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _header_checksum(header: Mapping[str, Any], *, with_settings: bool = True) -> str:

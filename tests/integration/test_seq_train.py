@@ -165,7 +165,14 @@ def test_a_run_that_cannot_begin_leaves_nothing_in_the_way(tmp_path: Path) -> No
         ),
         (lambda about: about | {"format_version": 99}, "another format version; .*read"),
         (lambda about: about | {"thresholds": [0.5]}, "do not fit each other"),
-        (lambda about: about | {"channels": 7}, "do not fit each other"),
+        (
+            lambda about: about | {"channels": 7},
+            "model.json was changed after the model was saved",
+        ),
+        (
+            lambda about: about | {"answered_by": "trees"},
+            "model.json was changed after the model was saved",
+        ),
         (
             lambda about: about | {"weights_sha256": "0"},
             "the weights are not those that model.json describes",

@@ -58,9 +58,23 @@ def test_header_and_tensors_are_read_back(folder: Path) -> None:
     assert model.header["versions"]["numpy"] == np.__version__
 
 
-def test_an_entry_that_is_not_sealed_may_change(folder: Path) -> None:
+def test_every_entry_is_sealed_but_for_the_folders_of_paths(folder: Path) -> None:
+    change(folder, lambda _: {"note": "/data/a"})
+    assert read_model(folder, "toy", (2,), rna_types=TYPES).header["note"] == "/data/a"
+    change(folder, lambda _: {"note": "b"})
+    with pytest.raises(CheckpointError, match="was changed after the model was saved"):
+        read_model(folder, "toy", (2,), rna_types=TYPES)
+
+
+def test_models_of_earlier_releases_seal_some_entries(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirnagraph.runs.model_file.ENTRIES_CHECKSUM", "not of that release")
     change(folder, lambda _: {"note": "b"})
     assert read_model(folder, "toy", (2,), rna_types=TYPES).header["note"] == "b"
+    change(folder, lambda _: {"thresholds": [0.5, 0.5]})
+    with pytest.raises(CheckpointError, match="was changed after the model was saved"):
+        read_model(folder, "toy", (2,), rna_types=TYPES)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +132,14 @@ def test_weights_of_a_module_keep_their_names() -> None:
     fresh = torch.nn.Linear(2, 1)
     fresh.load_state_dict(module_weights(arrays, "a."))
     torch.testing.assert_close(fresh.weight, module.weight, rtol=0, atol=0)
+
+
+def test_an_error_without_a_place_gets_that_of_the_model(tmp_path: Path) -> None:
+    message = f"^{tmp_path}: lacks an array; found x$"
+    with pytest.raises(CheckpointError, match=message), consistent_files(tmp_path):
+        raise CheckpointError("lacks an array", found="x")
+    with pytest.raises(CheckpointError, match=r"^other: lacks"), consistent_files(tmp_path):
+        raise CheckpointError("lacks", file="other")
 
 
 def test_what_does_not_fit_is_one_error(tmp_path: Path) -> None:
