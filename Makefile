@@ -3,7 +3,7 @@
 # make browser: the tests of the page in a headless Chromium, where there is one.
 # make shipped-model: the trained model and the atlas of the package, from the data of $MIRNAGRAPH_DATA.
 # make docs: the documentation site, in build/site.
-# make stress: checks of some hours on two cores, before an issue is called resolved.
+# make stress: checks of about an hour on two cores, before an issue is called resolved.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
