@@ -5,7 +5,8 @@ python benchmarks/mutation_check.py [--modules NAME ...] [--sample N] [--workers
 The changes are those of `mutants.py`. The tests of a module are the fast tests in those files under
 tests/unit and tests/property that import it. All libraries are imported once; each mutant is a fork
 that loads the mutated module through an import hook, so the working tree is never edited. Mutants
-that no test can notice are listed with the reason in `mutants_equivalent.tsv` and not counted.
+that no test can notice are listed with the reason in `mutants_equivalent.tsv` and not counted. It
+fails where more than 5 % survive.
 
 cosmic-ray starts an interpreter, with seconds of imports, for every mutant; neither it nor mutmut
 turns an axis or removes a log by itself.
@@ -48,6 +49,8 @@ MODULES = (
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ("tests/unit", "tests/property")
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.tsv")
+MOST_SURVIVORS = 0.05
+"""Share of survivors above which the check fails."""
 SLOWEST = 1.5
 """Seconds above which a test takes no part."""
 FIXED = ("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", "--tb=no")
@@ -261,13 +264,18 @@ def main() -> None:
         if failed:
             names = ", ".join(failed)
             raise SystemExit(f"tests fail on unchanged code that is loaded as a mutant is: {names}")
-        _check(mutants, plans, given.workers)
+        rate = _check(mutants, plans, given.workers)
+    sys.exit(0 if rate <= MOST_SURVIVORS else f"more than {MOST_SURVIVORS:.0%} survived")
 
 
 def _check(
     mutants: Sequence[Mutant], plans: dict[str, tuple[list[str], float]], workers: int
-) -> None:
-    """Run module by module, printing survivors; at the end print a row for each module."""
+) -> float:
+    """Run module by module, printing survivors; at the end print a row for each module.
+
+    Returns:
+        The share that survived.
+    """
     equivalent = equivalent_mutants()
     start = time.monotonic()
     rows = []
@@ -287,6 +295,7 @@ def _check(
         rate = n_survived / max(n_killed + n_slow + n_survived, 1)
         print(f"{module:40s} {n_killed:7d} {n_slow:5d} {n_same:10d} {n_survived:8d} {rate:5.1%}")
     print(f"{time.monotonic() - start:.0f} s, {len(mutants)} mutants")
+    return rate
 
 
 def _where(mutant: Mutant) -> str:
