@@ -36,10 +36,10 @@ ENTRIES_CHECKSUM = "entries_sha256"
 """Entry of the tensors' metadata: sha256 of all entries of the header."""
 
 HEADER_CHECKSUM = "sealed_sha256"
-"""Entry of the tensors' metadata: sha256 of the sealed entries and the settings of the header."""
+"""The same of earlier releases: of the sealed entries and the settings."""
 
 EARLIER_CHECKSUM = "description_sha256"
-"""The same of earlier releases: of the sealed entries alone."""
+"""The same of the first releases: of the sealed entries alone."""
 
 SEALED = (
     "alphabet",
@@ -168,11 +168,8 @@ def write_model(
         **header,
     }
     entries = json.loads(json.dumps(entries))  # as it will be read, e.g. tuples as lists
-    seals = {
-        ENTRIES_CHECKSUM: _entries_checksum(entries),
-        HEADER_CHECKSUM: _header_checksum(entries),  # for readers of earlier releases
-    }
-    save_arrays(arrays, folder / WEIGHTS, seals)
+    # one entry alone: safetensors writes several in another order each time
+    save_arrays(arrays, folder / WEIGHTS, {ENTRIES_CHECKSUM: _entries_checksum(entries)})
     entries[WEIGHTS_CHECKSUM] = sha256_of(folder / WEIGHTS)
     text = json.dumps(entries, indent=2) + "\n"
     write_text(folder / HEADER, text)
@@ -214,11 +211,14 @@ def read_model(
         _check_values(model, rna_types)
     with safe_open(folder / WEIGHTS, framework="numpy") as file:
         metadata = file.metadata() or {}
+    if ENTRIES_CHECKSUM in metadata:
+        expected = _entries_checksum(header)
+    else:
+        expected = _header_checksum(header, with_settings=HEADER_CHECKSUM in metadata)
+    known = (ENTRIES_CHECKSUM, HEADER_CHECKSUM, EARLIER_CHECKSUM)
     # models of the first releases carry no checksum of the header
-    expected = _header_checksum(header, with_settings=HEADER_CHECKSUM in metadata)
-    checksum = metadata.get(HEADER_CHECKSUM, metadata.get(EARLIER_CHECKSUM, expected))
-    entries = _entries_checksum(header)
-    if checksum != expected or metadata.get(ENTRIES_CHECKSUM, entries) != entries:
+    checksum = next((metadata[name] for name in known if name in metadata), expected)
+    if checksum != expected:
         raise CheckpointError(
             f"{HEADER} was changed after the model was saved",
             file=folder / HEADER,

@@ -1,4 +1,4 @@
-"""What is in a folder before and after a command; small disks."""
+"""What is in a folder before and after a command; headers of models; small disks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from mirnagraph.runs.arrays import load_arrays
+from mirnagraph.runs.model_file import WEIGHTS, write_model
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -17,6 +21,13 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def write_header(folder: Path, header: dict[str, Any]) -> None:
+    """Write the header of a model with the seals of a model that was saved so."""
+    given = {name: header[name] for name in header if name not in ("format", "format_version")}
+    arrays = load_arrays(folder / WEIGHTS)
+    write_model(folder, header["format"], header["format_version"], given, arrays)
 
 
 def hidden(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from contents import contents, hidden
+from contents import contents, hidden, write_header
 
 
 def is_gone(group: int) -> bool:
@@ -556,7 +556,7 @@ def test_the_name_of_a_dataset_is_no_path(run, place: Path, quick) -> None:
 @pytest.mark.parametrize("value", [None, "x", {}, {"known.tsv": "0"}])
 def test_a_model_that_does_not_hash_its_rnas_is_refused(run, place: Path, value) -> None:
     header = place / "run" / "model" / "model.json"
-    header.write_text(json.dumps({**json.loads(header.read_text()), "known_sha256": value}))
+    write_header(header.parent, {**json.loads(header.read_text()), "known_sha256": value})
     ended = run(*PREDICT)
     what = "damaged" if isinstance(value, dict) else "wrong"
     sentence = f"model.json, column 'known_sha256': {what} entry"

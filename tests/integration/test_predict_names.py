@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from contents import write_header
 
 import mirnagraph
 from fusion.export.export import export_run
@@ -74,7 +75,7 @@ def run_folder(
     entry = save_names(names, model)
     header = json.loads((model / "model.json").read_text(encoding="utf-8"))
     header["names"] = {**entry, "sha256": {name: sha256_of(model / name) for name in FILES}}
-    (model / "model.json").write_text(json.dumps(header), encoding="utf-8")
+    write_header(model, header)
     return run
 
 
@@ -231,6 +232,6 @@ def test_names_that_do_not_belong_to_the_model_are_refused(
         load_model(folder)
     header = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     header["names"]["sha256"] = {"../names.tsv": "0"}
-    (folder / "model.json").write_text(json.dumps(header), encoding="utf-8")
+    write_header(folder, header)
     with pytest.raises(CheckpointError, match="damaged entry"):
         load_model(folder)

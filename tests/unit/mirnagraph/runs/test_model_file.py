@@ -12,9 +12,13 @@ import pytest
 import torch
 
 from mirnagraph.errors import CheckpointError
+from mirnagraph.io import sha256_of
+from mirnagraph.runs.arrays import load_arrays, save_arrays
 from mirnagraph.runs.model_file import (
     HEADER,
+    HEADER_CHECKSUM,
     WEIGHTS,
+    _header_checksum,
     consistent_files,
     module_arrays,
     module_weights,
@@ -66,11 +70,11 @@ def test_every_entry_is_sealed_but_for_the_folders_of_paths(folder: Path) -> Non
         read_model(folder, "toy", (2,), rna_types=TYPES)
 
 
-def test_models_of_earlier_releases_seal_some_entries(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mirnagraph.runs.model_file.ENTRIES_CHECKSUM", "not of that release")
-    change(folder, lambda _: {"note": "b"})
+def test_models_of_earlier_releases_seal_some_entries(folder: Path) -> None:
+    header = json.loads((folder / HEADER).read_text())
+    arrays = load_arrays(folder / WEIGHTS)
+    save_arrays(arrays, folder / WEIGHTS, {HEADER_CHECKSUM: _header_checksum(header)})
+    change(folder, lambda _: {"note": "b", "weights_sha256": sha256_of(folder / WEIGHTS)})
     assert read_model(folder, "toy", (2,), rna_types=TYPES).header["note"] == "b"
     change(folder, lambda _: {"thresholds": [0.5, 0.5]})
     with pytest.raises(CheckpointError, match="was changed after the model was saved"):
