@@ -32,14 +32,7 @@ def check_predictions(
     Raises:
         InputError: in one sentence.
     """
-    if true.ndim != 2 or probabilities.shape != true.shape:
-        raise InputError(
-            "labels and probabilities do not fit each other",
-            found=f"{true.shape} and {probabilities.shape}",
-            expected="(n, n_labels) twice",
-        )
-    if fold.shape != (len(true),):
-        raise InputError("one fold per RNA is needed", found=fold.shape, expected=(len(true),))
+    _check_shapes(true, probabilities, fold, "labels and probabilities")
     if thresholds.shape not in {(true.shape[1],), true.shape}:
         raise InputError(
             "thresholds do not fit the compartments",
@@ -77,6 +70,17 @@ def check_predictions(
         )
 
 
+def _check_shapes(true: np.ndarray, predicted: np.ndarray, fold: np.ndarray, what: str) -> None:
+    if true.ndim != 2 or predicted.shape != true.shape:
+        raise InputError(
+            f"{what} do not fit each other",
+            found=f"{true.shape} and {predicted.shape}",
+            expected="(n, n_labels) twice",
+        )
+    if fold.shape != (len(true),):
+        raise InputError("one fold per RNA is needed", found=fold.shape, expected=(len(true),))
+
+
 def popularity_classes(decile: np.ndarray, n: int) -> np.ndarray:
     """Read the popularity class of each of n RNAs: float64, shape (n,).
 
@@ -104,14 +108,7 @@ def check_fractions(
     Raises:
         InputError: in one sentence.
     """
-    if true.ndim != 2 or predicted.shape != true.shape:
-        raise InputError(
-            "measured and predicted fractions do not fit each other",
-            found=f"{true.shape} and {predicted.shape}",
-            expected="(n, n_labels) twice",
-        )
-    if fold.shape != (len(true),):
-        raise InputError("one fold per RNA is needed", found=fold.shape, expected=(len(true),))
+    _check_shapes(true, predicted, fold, "measured and predicted fractions")
     if not len(names) == true.shape[1] == len(set(names)):
         found = ", ".join(names)
         expected = f"{true.shape[1]} different names"

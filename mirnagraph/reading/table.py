@@ -215,7 +215,7 @@ def date_problems(
         path: the file, for errors.
         written: name of the column in the file, where it is another.
     """
-    is_date = table[column].map(is_spreadsheet_date).astype(bool)
+    is_date = table[column].isin(list(filter(is_spreadsheet_date, table[column].unique())))
     shown = table[[column]].rename(columns={column: written or column})
     what = "a name that a spreadsheet turned into a date"
     expected = "a name, such as MARCHF1; import the column as text"

@@ -94,11 +94,11 @@ class _Unread:
     """A motif whose lines are being read.
 
     Attributes:
-        name: of it.
-        line: of its name.
-        width: that the matrix states; None where it does not.
-        sites: of it.
-        rows: of the matrix.
+        name: the text after ``MOTIF``.
+        line: line of that name, from 1 on.
+        width: number of rows that the matrix states; None where it does not.
+        sites: number of sites that the matrix states.
+        rows: frequencies that were read, columns A, C, G, U.
     """
 
     name: str
